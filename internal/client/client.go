@@ -1,0 +1,111 @@
+// Package client is the one door to the API: typed requests and shared views over HTTPS or in process.
+//
+// Controllers, scheduler, kubelet, proxy, DNS and the command line all come through here. In process the RoundTripper
+// is the API server's own (apiserver.InProcess): the same authentication, authorisation and admission, without a
+// socket. Everything is safe for concurrent use. Objects that a View hands out are shared: copy before changing.
+// To test against it, start the real API server on the memory store (internal/cluster/clustertest).
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// The media types of the API: protobuf for built-in kinds, JSON for everything else.
+const (
+	protobufType = "application/vnd.kubernetes.protobuf"
+	jsonType     = "application/json"
+)
+
+// Client sends requests to one API server as one identity.
+type Client struct {
+	base  string
+	http  http.RoundTripper
+	agent string
+}
+
+// New returns a client for the server at base ("https://host:port", no path), which rt reaches and authenticates to.
+func New(base string, rt http.RoundTripper, userAgent string) *Client {
+	return &Client{base: strings.TrimSuffix(base, "/"), http: rt, agent: userAgent}
+}
+
+// Request is one call. Body is an encoded object or patch.
+type Request struct {
+	Method      string
+	Path        string // starts with "/api" or "/apis", or is any other path of the server
+	Query       url.Values
+	ContentType string
+	Accept      string
+	Body        []byte
+}
+
+// Do sends r and returns the open response of a success. Any other status becomes an *apierrors.StatusError.
+func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
+	u := c.base + r.Path
+	if len(r.Query) > 0 {
+		u += "?" + r.Query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, u, bytes.NewReader(r.Body))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+	}
+	req.Header.Set("User-Agent", c.agent)
+	req.Header.Set("Accept", r.Accept)
+	if r.Accept == "" {
+		req.Header.Set("Accept", protobufType+", "+jsonType)
+	}
+	if r.ContentType != "" {
+		req.Header.Set("Content-Type", r.ContentType)
+	}
+	resp, err := c.http.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, statusError(resp, r)
+}
+
+// statusError reads the Status of a refused request.
+func statusError(resp *http.Response, r Request) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil); err == nil {
+		if st, ok := obj.(*metav1.Status); ok {
+			return apierrors.FromObject(st)
+		}
+	}
+	wait, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	return apierrors.NewGenericServerResponse(resp.StatusCode, r.Method, schema.GroupResource{}, r.Path, string(body), wait, true)
+}
+
+// into sends r and decodes the answer.
+func (c *Client) into(ctx context.Context, r Request) (runtime.Object, error) {
+	resp, err := c.Do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: read answer: %w", r.Method, r.Path, err)
+	}
+	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: decode answer: %w", r.Method, r.Path, err)
+	}
+	return obj, nil
+}

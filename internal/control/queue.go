@@ -1,0 +1,169 @@
+package control
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+)
+
+// Key names the object that a controller brings in order. Namespace is empty for cluster-wide kinds.
+type Key struct{ Namespace, Name string }
+
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return k.Name
+	}
+	return k.Namespace + "/" + k.Name
+}
+
+// queue hands out each key to one worker at a time. A key added while it is being worked on comes again afterwards.
+// Delayed keys share one timer, so that an idle queue costs nothing.
+type queue struct {
+	mu      sync.Mutex
+	ready   []Key
+	queued  map[Key]bool // in ready
+	working map[Key]bool
+	dirty   map[Key]bool // added while working
+	fails   map[Key]int
+	later   delayed
+	timer   *time.Timer
+	wake    chan struct{} // holds one token while ready is not empty
+}
+
+func newQueue() *queue {
+	return &queue{queued: map[Key]bool{}, working: map[Key]bool{}, dirty: map[Key]bool{}, fails: map[Key]int{},
+		wake: make(chan struct{}, 1)}
+}
+
+func (q *queue) add(k Key) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.put(k)
+}
+
+func (q *queue) put(k Key) {
+	switch {
+	case q.working[k]:
+		q.dirty[k] = true
+	case !q.queued[k]:
+		q.queued[k] = true
+		q.ready = append(q.ready, k)
+		q.signal()
+	}
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// addAfter adds k when d has passed.
+func (q *queue) addAfter(k Key, d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	heap.Push(&q.later, at{time.Now().Add(d), k})
+	q.arm()
+}
+
+// arm sets the one timer to the earliest delayed key.
+func (q *queue) arm() {
+	if len(q.later) == 0 {
+		return
+	}
+	d := time.Until(q.later[0].when)
+	if q.timer == nil {
+		q.timer = time.AfterFunc(d, q.due)
+		return
+	}
+	q.timer.Reset(d)
+}
+
+func (q *queue) due() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for len(q.later) > 0 && !q.later[0].when.After(now) {
+		q.put(heap.Pop(&q.later).(at).key)
+	}
+	q.arm()
+}
+
+// get blocks for the next key; ok is false when ctx has ended.
+func (q *queue) get(ctx context.Context) (k Key, ok bool) {
+	for {
+		q.mu.Lock()
+		if len(q.ready) > 0 {
+			k = q.ready[0]
+			q.ready = q.ready[1:]
+			delete(q.queued, k)
+			q.working[k] = true
+			if len(q.ready) > 0 {
+				q.signal()
+			}
+			q.mu.Unlock()
+			return k, true
+		}
+		q.mu.Unlock()
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return Key{}, false
+		}
+	}
+}
+
+// done gives k back.
+func (q *queue) done(k Key) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.working, k)
+	if q.dirty[k] {
+		delete(q.dirty, k)
+		q.put(k)
+	}
+}
+
+// failed counts a failure of k and returns how long to wait: 5 ms doubled each time, at most 5 minutes.
+func (q *queue) failed(k Key) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.fails[k]
+	q.fails[k] = n + 1
+	return min(5*time.Millisecond<<min(n, 20), 5*time.Minute)
+}
+
+func (q *queue) succeeded(k Key) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.fails, k)
+}
+
+func (q *queue) stop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+}
+
+type at struct {
+	when time.Time
+	key  Key
+}
+
+// delayed is a heap of keys by time.
+type delayed []at
+
+func (d delayed) Len() int           { return len(d) }
+func (d delayed) Less(i, j int) bool { return d[i].when.Before(d[j].when) }
+func (d delayed) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
+func (d *delayed) Push(x any)        { *d = append(*d, x.(at)) }
+func (d *delayed) Pop() any {
+	old := *d
+	x := old[len(old)-1]
+	*d = old[:len(old)-1]
+	return x
+}
