@@ -1,0 +1,78 @@
+package kubelet
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// CRI is the container runtime and its image store, as the generated CRI v1 clients speak to it. A *cri.Client is one.
+type CRI interface {
+	runtimeapi.RuntimeServiceClient
+	runtimeapi.ImageServiceClient
+}
+
+// Config is everything that the kubelet of one node is told. It is checked once, by New.
+type Config struct {
+	NodeName      string            // the Node object's name
+	Hostname      string            // label kubernetes.io/hostname and the address of that type; empty: NodeName
+	NodeIPs       []netip.Addr      // InternalIP addresses, the first is the hostIP of pods
+	NodeLabels    map[string]string // further labels set when the node registers
+	RootDir       string            // pod directories and plugin sockets, "<data>/kubelet"
+	LogDir        string            // container logs, "<data>/log/pods"
+	CRI           CRI
+	CgroupRoot    string       // parent of all pods' cgroups, "/minato-ab12/kubepods"
+	ClusterDNS    []netip.Addr // name servers of pods with dnsPolicy ClusterFirst
+	ClusterDomain string       // "cluster.local"
+	ResolvConf    string       // the host's resolv.conf for dnsPolicy Default; empty: none
+	Listen        string       // "addr:port" of the HTTPS server; empty: no server
+	ServingCert   *tls.Certificate
+	ClientCA      *x509.CertPool // who may come to the HTTPS server
+	PodCIDR       string         // shown in the Node's spec when the cluster assigns none; may be empty
+	MaxPods       int            // 0 means 110
+	Version       string         // kubeletVersion of the Node, "v1.37.2+minato.1"
+	Log           *slog.Logger
+}
+
+// complete checks c and fills in what may be left out.
+func (c Config) complete() (Config, error) {
+	need := func(what, v string) error {
+		if v == "" {
+			return fmt.Errorf("kubelet: %s is empty", what)
+		}
+		return nil
+	}
+	if err := errors.Join(need("NodeName", c.NodeName), need("RootDir", c.RootDir), need("LogDir", c.LogDir)); err != nil {
+		return c, err
+	}
+	if c.CRI == nil {
+		return c, errors.New("kubelet: CRI is nil")
+	}
+	if len(c.NodeIPs) == 0 {
+		return c, errors.New("kubelet: NodeIPs is empty: a node needs at least one address")
+	}
+	if c.Listen != "" && (c.ServingCert == nil || c.ClientCA == nil) {
+		return c, errors.New("kubelet: Listen needs ServingCert and ClientCA")
+	}
+	if c.Hostname == "" {
+		c.Hostname = c.NodeName
+	}
+	if c.ClusterDomain == "" {
+		c.ClusterDomain = "cluster.local"
+	}
+	if c.CgroupRoot == "" {
+		c.CgroupRoot = "/kubepods"
+	}
+	if c.MaxPods == 0 {
+		c.MaxPods = 110
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
