@@ -1,0 +1,4 @@
+// Command minato-hello is the program in the image minato.local/hello.
+package main
+
+func main() {}
