@@ -1,0 +1,23 @@
+package shim
+
+import "errors"
+
+// The kinds of errors a caller can act on; test with errors.Is. Every other error carries its own explanation.
+var (
+	// ErrNotFound: no container (or exec session) of that ID.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: Create for an ID that is in use with a different request, or whose container has already started.
+	ErrExists = errors.New("already exists")
+	// ErrState: the container is in a state that forbids the call, e.g. Exec in one that has exited.
+	ErrState = errors.New("wrong state")
+	// ErrInvalid: the request is malformed; the message says where and how to mend it.
+	ErrInvalid = errors.New("invalid")
+	// ErrCreate: the container could not be created or started; the message is the kernel's or libcontainer's reason.
+	ErrCreate = errors.New("cannot create container")
+	// ErrResync: Events was asked to continue from a sequence number that is no longer kept. List, then continue there.
+	ErrResync = errors.New("events no longer kept: list and continue from its sequence number")
+	// ErrUnavailable: the shim did not answer although the call was retried; its outcome is unknown.
+	ErrUnavailable = errors.New("shim unavailable")
+	// ErrBusy: Shutdown while containers remain.
+	ErrBusy = errors.New("containers remain")
+)
