@@ -109,3 +109,17 @@ func (c *Client) into(ctx context.Context, r Request) (runtime.Object, error) {
 	}
 	return obj, nil
 }
+
+// Post sends obj, encoded in version gv, to path and ignores the answer's object: for bindings and evictions, whose
+// answer is a Status.
+func Post(ctx context.Context, c *Client, path string, gv schema.GroupVersion, obj runtime.Object) error {
+	body, err := runtime.Encode(scheme.Codecs.EncoderForVersion(wire, gv), obj)
+	if err != nil {
+		return fmt.Errorf("POST %s: encode: %w", path, err)
+	}
+	resp, err := c.Do(ctx, Request{Method: http.MethodPost, Path: path, ContentType: protobufType, Body: body})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}

@@ -1,0 +1,61 @@
+package scheduler
+
+import (
+	"math/rand/v2"
+	"sort"
+
+	"minato.dev/minato/internal/scheduler/framework"
+)
+
+// decide asks every plugin about every node and picks the best that fits. It is pure: draw breaks ties.
+func decide(p *framework.Pod, nodes map[string]*framework.Node, plugins []framework.Plugin, draw *rand.Rand) Verdict {
+	v := Verdict{Nodes: len(nodes), Refused: map[string][]string{}, Plugins: map[string]bool{}, Scores: map[string]int64{}}
+	for name, n := range nodes {
+		if plugin, reasons := refuse(p, n, plugins); reasons != nil {
+			v.Refused[name] = reasons
+			v.Plugins[plugin] = true
+			continue
+		}
+		v.Scores[name] = score(p, n, plugins)
+	}
+	v.Node = best(v.Scores, draw)
+	return v
+}
+
+// refuse returns the first plugin that does not want p on n, with its reasons.
+func refuse(p *framework.Pod, n *framework.Node, plugins []framework.Plugin) (string, []string) {
+	for _, pl := range plugins {
+		if f, ok := pl.(framework.Filter); ok {
+			if reasons := f.Filter(p, n); len(reasons) > 0 {
+				return pl.Name(), reasons
+			}
+		}
+	}
+	return "", nil
+}
+
+func score(p *framework.Pod, n *framework.Node, plugins []framework.Plugin) (sum int64) {
+	for _, pl := range plugins {
+		if s, ok := pl.(framework.Scorer); ok {
+			sum += s.Weight() * s.Score(p, n)
+		}
+	}
+	return sum
+}
+
+func best(scores map[string]int64, draw *rand.Rand) string {
+	var top []string
+	for name, s := range scores {
+		switch {
+		case len(top) == 0 || s > scores[top[0]]:
+			top = append(top[:0], name)
+		case s == scores[top[0]]:
+			top = append(top, name)
+		}
+	}
+	if len(top) == 0 {
+		return ""
+	}
+	sort.Strings(top)
+	return top[draw.IntN(len(top))]
+}

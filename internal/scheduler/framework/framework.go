@@ -1,0 +1,131 @@
+// Package framework holds what a scheduler plugin sees: one pod, one node with the pods on it, and the reason it gives.
+//
+// Plugins are pure functions of these; package plugins has one file for each. Nothing here is safe for concurrent
+// change; the scheduler gives a plugin a state that nobody else writes meanwhile.
+package framework
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
+)
+
+// A Plugin filters nodes, scores them, or both.
+type Plugin interface{ Name() string }
+
+// Filter says whether a pod can run on a node: an empty reason means yes. The reason is the phrase that users read in
+// "0/3 nodes are available: 2 Insufficient cpu, 1 node(s) were unschedulable."
+type Filter interface {
+	Plugin
+	Filter(p *Pod, n *Node) []string
+}
+
+// Scorer ranks a node for a pod from 0 to 100; the scheduler multiplies by Weight and adds.
+type Scorer interface {
+	Plugin
+	Weight() int64
+	Score(p *Pod, n *Node) int64
+}
+
+// Resources are amounts: CPU in millicores, everything else in its own unit.
+type Resources map[corev1.ResourceName]int64
+
+// Pod is a pod with what plugins ask for again and again worked out once.
+type Pod struct {
+	*corev1.Pod
+	Requests Resources  // of the whole pod, without the pods resource itself
+	NonZero  Resources  // cpu and memory with upstream's stand-ins for containers that ask for nothing
+	Ports    []HostPort // asked for on the node itself
+}
+
+// HostPort is one port taken on a node.
+type HostPort struct {
+	IP       string
+	Protocol corev1.Protocol
+	Port     int32
+}
+
+// Upstream's stand-ins for the scoring of pods that request nothing: 100 millicores and 200 MiB a container.
+const (
+	defaultMilliCPU = 100
+	defaultMemory   = 200 << 20
+)
+
+// NewPod works out p's requests and ports.
+func NewPod(p *corev1.Pod) *Pod {
+	requests := amounts(resourcehelper.PodRequests(p, resourcehelper.PodResourcesOptions{}))
+	nonZero := Resources{corev1.ResourceCPU: requests[corev1.ResourceCPU], corev1.ResourceMemory: requests[corev1.ResourceMemory]}
+	for i := range p.Spec.Containers {
+		asked := p.Spec.Containers[i].Resources.Requests
+		if _, ok := asked[corev1.ResourceCPU]; !ok {
+			nonZero[corev1.ResourceCPU] += defaultMilliCPU
+		}
+		if _, ok := asked[corev1.ResourceMemory]; !ok {
+			nonZero[corev1.ResourceMemory] += defaultMemory
+		}
+	}
+	return &Pod{Pod: p, Requests: requests, NonZero: nonZero, Ports: hostPorts(p)}
+}
+
+func amounts(list corev1.ResourceList) Resources {
+	out := Resources{}
+	for name, q := range list {
+		if name == corev1.ResourceCPU {
+			out[name] = q.MilliValue()
+		} else {
+			out[name] = q.Value()
+		}
+	}
+	return out
+}
+
+func hostPorts(p *corev1.Pod) (out []HostPort) {
+	for i := range p.Spec.Containers {
+		for _, port := range p.Spec.Containers[i].Ports {
+			if port.HostPort > 0 {
+				out = append(out, HostPort{port.HostIP, port.Protocol, port.HostPort})
+			}
+		}
+	}
+	return out
+}
+
+// Node is a node and the pods that run on it or were just promised to it.
+type Node struct {
+	*corev1.Node
+	Allocatable Resources
+	Pods        map[string]*Pod // by namespace/name
+	Used        Resources
+	NonZeroUsed Resources
+}
+
+// NewNode returns a node without pods.
+func NewNode(n *corev1.Node) *Node {
+	return &Node{Node: n, Allocatable: amounts(n.Status.Allocatable), Pods: map[string]*Pod{}, Used: Resources{}, NonZeroUsed: Resources{}}
+}
+
+// SetNode takes over a changed node object and keeps the pods.
+func (n *Node) SetNode(o *corev1.Node) { n.Node, n.Allocatable = o, amounts(o.Status.Allocatable) }
+
+// Add counts p on the node, in the place of an older p of the same name.
+func (n *Node) Add(p *Pod) {
+	n.Remove(p.Namespace, p.Pod.Name)
+	n.Pods[p.Namespace+"/"+p.Pod.Name] = p
+	n.count(p, 1)
+}
+
+// Remove takes a pod off the node's account.
+func (n *Node) Remove(ns, name string) {
+	if p := n.Pods[ns+"/"+name]; p != nil {
+		delete(n.Pods, ns+"/"+name)
+		n.count(p, -1)
+	}
+}
+
+func (n *Node) count(p *Pod, sign int64) {
+	for r, v := range p.Requests {
+		n.Used[r] += sign * v
+	}
+	for r, v := range p.NonZero {
+		n.NonZeroUsed[r] += sign * v
+	}
+}

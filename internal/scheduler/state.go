@@ -1,0 +1,92 @@
+package scheduler
+
+import (
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"minato.dev/minato/internal/scheduler/framework"
+)
+
+// state is the cluster as the scheduler sees it: nodes with the pods on them, kept by events, plus the pods that it
+// has promised to a node and whose binding has not come back yet.
+type state struct {
+	mu    sync.Mutex
+	nodes map[string]*framework.Node
+	at    map[string]string // pod (namespace/name) to the node that counts it
+}
+
+func newState() *state {
+	return &state{nodes: map[string]*framework.Node{}, at: map[string]string{}}
+}
+
+// node takes in a change of a node; new nil means that it is gone. It reports whether pods may fit now that did not.
+func (s *state) node(old, new *corev1.Node) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if new == nil {
+		if n := s.nodes[old.Name]; n != nil {
+			n.Node = nil
+			s.forget(old.Name)
+		}
+		return false
+	}
+	n := s.nodes[new.Name]
+	if n == nil {
+		s.nodes[new.Name] = framework.NewNode(new)
+		return true
+	}
+	gone := n.Node == nil
+	n.SetNode(new)
+	return gone || old == nil || mayFit(old, new)
+}
+
+// forget drops a deleted node once no pod counts on it.
+func (s *state) forget(name string) {
+	if n := s.nodes[name]; n != nil && n.Node == nil && len(n.Pods) == 0 {
+		delete(s.nodes, name)
+	}
+}
+
+// pod takes in a pod that has a node; gone means that it no longer takes room there.
+func (s *state) pod(p *corev1.Pod, gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := p.Namespace + "/" + p.Name
+	if was := s.at[key]; was != "" && (gone || was != p.Spec.NodeName) {
+		s.nodes[was].Remove(p.Namespace, p.Name)
+		delete(s.at, key)
+		s.forget(was)
+	}
+	if !gone {
+		s.place(framework.NewPod(p), p.Spec.NodeName)
+	}
+}
+
+func (s *state) place(p *framework.Pod, node string) {
+	n := s.nodes[node]
+	if n == nil { // the pod came before its node
+		n = framework.NewNode(&corev1.Node{})
+		n.Node = nil
+		s.nodes[node] = n
+	}
+	n.Add(p)
+	s.at[p.Namespace+"/"+p.Pod.Name] = node
+}
+
+// decide runs f over the nodes that exist and places the pod on the node that f names, as a promise.
+func (s *state) decide(p *framework.Pod, f func(map[string]*framework.Node) Verdict) Verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nodes := make(map[string]*framework.Node, len(s.nodes))
+	for name, n := range s.nodes {
+		if n.Node != nil {
+			nodes[name] = n
+		}
+	}
+	v := f(nodes)
+	if v.Node != "" {
+		s.place(p, v.Node)
+	}
+	return v
+}

@@ -1,0 +1,35 @@
+package scheduler
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Verdict is why a pod runs where it runs, or why it runs nowhere: the answer to "why is it Pending?".
+type Verdict struct {
+	Node    string              // chosen node, or ""
+	Nodes   int                 // how many were looked at
+	Refused map[string][]string // by node: reasons, in the words of the plugins
+	Plugins map[string]bool     // the plugins that refused any node
+	Scores  map[string]int64    // by node that fits
+}
+
+// Message is upstream's sentence for the PodScheduled condition and the FailedScheduling event.
+func (v Verdict) Message() string {
+	if v.Nodes == 0 {
+		return "no nodes available to schedule pods"
+	}
+	counts := map[string]int{}
+	for _, reasons := range v.Refused {
+		for _, r := range reasons {
+			counts[r]++
+		}
+	}
+	parts := make([]string, 0, len(counts))
+	for r, n := range counts {
+		parts = append(parts, fmt.Sprintf("%d %s", n, r))
+	}
+	sort.Strings(parts)
+	return fmt.Sprintf("0/%d nodes are available: %s.", v.Nodes, strings.Join(parts, ", "))
+}
