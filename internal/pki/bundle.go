@@ -53,7 +53,7 @@ type Bundle struct {
 	ControllerManager *Pair // system:kube-controller-manager
 	Scheduler         *Pair // system:kube-scheduler
 	Node              *Pair // system:node:<name> in system:nodes
-	Proxy             *Pair // system:kube-proxy in system:node-proxier's reach
+	Proxy             *Pair // system:kube-proxy
 	KubeletClient     *Pair // kube-apiserver-kubelet-client: the API server towards kubelets
 	FrontProxyClient  *Pair // front-proxy-client: the API server towards aggregated servers
 
