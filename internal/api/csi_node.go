@@ -1,0 +1,12 @@
+package api
+
+func csiNode() kind {
+	return kind{
+		group: "storage.k8s.io",
+		name:  "CSINode", plural: "csinodes",
+		cluster: true,
+		subs: []sub{
+			status(nil),
+		},
+	}
+}

@@ -1,0 +1,9 @@
+package api
+
+func deviceClass() kind {
+	return kind{
+		group: "resource.k8s.io",
+		name:  "DeviceClass", plural: "deviceclasses",
+		cluster: true,
+	}
+}

@@ -1,0 +1,15 @@
+// Package api is every built-in kind that the API serves, as data.
+//
+// A Resource names one served resource in one version: its place in the URL space and in etcd, its verbs and
+// subresources, the rules that apply when it is written (Strategy), the columns kubectl shows and the fields that
+// selectors may name. Beside the kinds are the codecs: strict decoding of request bodies, defaults, conversion between
+// versions, the encoding that etcd holds, and Index, which reads the little that a cache needs from stored bytes
+// without decoding them.
+//
+// The API server is the main caller. This package knows nothing of HTTP, stores or caches. Everything exported is safe
+// for concurrent use; resources are built once and must not be changed. Objects handed to strategies are changed in
+// place and must belong to the caller alone.
+//
+// Objects are always of the type that etcd holds (Resource.Storage), with defaults applied; Decode and Convert are the
+// ways in and out of other versions. To add a kind: one file with its Resource, one line in kinds.go.
+package api

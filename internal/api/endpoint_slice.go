@@ -1,0 +1,8 @@
+package api
+
+func endpointSlice() kind {
+	return kind{
+		group: "discovery.k8s.io",
+		name:  "EndpointSlice", plural: "endpointslices",
+	}
+}

@@ -1,0 +1,7 @@
+package api
+
+func podTemplate() kind {
+	return kind{
+		name: "PodTemplate", plural: "podtemplates",
+	}
+}

@@ -1,0 +1,7 @@
+package api
+
+func secret() kind {
+	return kind{
+		name: "Secret", plural: "secrets",
+	}
+}
