@@ -29,6 +29,9 @@ const (
 	jsonType     = "application/json"
 )
 
+// builtin encodes and decodes the built-in kinds.
+var builtin = scheme.Codecs
+
 // Client sends requests to one API server as one identity.
 type Client struct {
 	base  string
@@ -83,7 +86,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 // statusError reads the Status of a refused request.
 func statusError(resp *http.Response, r Request) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil); err == nil {
+	if obj, _, err := builtin.UniversalDeserializer().Decode(body, nil, nil); err == nil {
 		if st, ok := obj.(*metav1.Status); ok {
 			return apierrors.FromObject(st)
 		}
@@ -93,7 +96,7 @@ func statusError(resp *http.Response, r Request) error {
 }
 
 // into sends r and decodes the answer.
-func (c *Client) into(ctx context.Context, r Request) (runtime.Object, error) {
+func (c *Client) into(ctx context.Context, r Request, d runtime.Decoder) (runtime.Object, error) {
 	resp, err := c.Do(ctx, r)
 	if err != nil {
 		return nil, err
@@ -103,7 +106,7 @@ func (c *Client) into(ctx context.Context, r Request) (runtime.Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: read answer: %w", r.Method, r.Path, err)
 	}
-	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+	obj, _, err := d.Decode(body, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: decode answer: %w", r.Method, r.Path, err)
 	}
@@ -113,7 +116,7 @@ func (c *Client) into(ctx context.Context, r Request) (runtime.Object, error) {
 // Post sends obj, encoded in version gv, to path and ignores the answer's object: for bindings and evictions, whose
 // answer is a Status.
 func Post(ctx context.Context, c *Client, path string, gv schema.GroupVersion, obj runtime.Object) error {
-	body, err := runtime.Encode(scheme.Codecs.EncoderForVersion(wire, gv), obj)
+	body, err := runtime.Encode(builtin.EncoderForVersion(wire, gv), obj)
 	if err != nil {
 		return fmt.Errorf("POST %s: encode: %w", path, err)
 	}

@@ -27,6 +27,7 @@ type Kind[T Object] struct {
 	Kind         string
 	Resource     string
 	Namespaced   bool
+	metadata     bool // ask for the metadata only
 }
 
 // GVK is the kind's full name.
@@ -34,27 +35,27 @@ func (k Kind[T]) GVK() schema.GroupVersionKind { return k.GroupVersion.WithKind(
 
 // The kinds that Minato's own parts read and write. Any other kind is a Kind literal away.
 var (
-	Pods            = Kind[*corev1.Pod]{corev1.SchemeGroupVersion, "Pod", "pods", true}
-	Nodes           = Kind[*corev1.Node]{corev1.SchemeGroupVersion, "Node", "nodes", false}
-	Namespaces      = Kind[*corev1.Namespace]{corev1.SchemeGroupVersion, "Namespace", "namespaces", false}
-	Services        = Kind[*corev1.Service]{corev1.SchemeGroupVersion, "Service", "services", true}
-	Endpoints       = Kind[*corev1.Endpoints]{corev1.SchemeGroupVersion, "Endpoints", "endpoints", true}
-	ConfigMaps      = Kind[*corev1.ConfigMap]{corev1.SchemeGroupVersion, "ConfigMap", "configmaps", true}
-	Secrets         = Kind[*corev1.Secret]{corev1.SchemeGroupVersion, "Secret", "secrets", true}
-	ServiceAccounts = Kind[*corev1.ServiceAccount]{corev1.SchemeGroupVersion, "ServiceAccount", "serviceaccounts", true}
-	Events          = Kind[*corev1.Event]{corev1.SchemeGroupVersion, "Event", "events", true}
-	Deployments     = Kind[*appsv1.Deployment]{appsv1.SchemeGroupVersion, "Deployment", "deployments", true}
-	ReplicaSets     = Kind[*appsv1.ReplicaSet]{appsv1.SchemeGroupVersion, "ReplicaSet", "replicasets", true}
-	DaemonSets      = Kind[*appsv1.DaemonSet]{appsv1.SchemeGroupVersion, "DaemonSet", "daemonsets", true}
-	StatefulSets    = Kind[*appsv1.StatefulSet]{appsv1.SchemeGroupVersion, "StatefulSet", "statefulsets", true}
-	Jobs            = Kind[*batchv1.Job]{batchv1.SchemeGroupVersion, "Job", "jobs", true}
-	CronJobs        = Kind[*batchv1.CronJob]{batchv1.SchemeGroupVersion, "CronJob", "cronjobs", true}
-	EndpointSlices  = Kind[*discoveryv1.EndpointSlice]{discoveryv1.SchemeGroupVersion, "EndpointSlice", "endpointslices", true}
-	Leases          = Kind[*coordinationv1.Lease]{coordinationv1.SchemeGroupVersion, "Lease", "leases", true}
-	NetworkPolicies = Kind[*networkingv1.NetworkPolicy]{networkingv1.SchemeGroupVersion, "NetworkPolicy", "networkpolicies", true}
-	PriorityClasses = Kind[*schedulingv1.PriorityClass]{schedulingv1.SchemeGroupVersion, "PriorityClass", "priorityclasses", false}
+	Pods            = Kind[*corev1.Pod]{GroupVersion: corev1.SchemeGroupVersion, Kind: "Pod", Resource: "pods", Namespaced: true}
+	Nodes           = Kind[*corev1.Node]{GroupVersion: corev1.SchemeGroupVersion, Kind: "Node", Resource: "nodes", Namespaced: false}
+	Namespaces      = Kind[*corev1.Namespace]{GroupVersion: corev1.SchemeGroupVersion, Kind: "Namespace", Resource: "namespaces", Namespaced: false}
+	Services        = Kind[*corev1.Service]{GroupVersion: corev1.SchemeGroupVersion, Kind: "Service", Resource: "services", Namespaced: true}
+	Endpoints       = Kind[*corev1.Endpoints]{GroupVersion: corev1.SchemeGroupVersion, Kind: "Endpoints", Resource: "endpoints", Namespaced: true}
+	ConfigMaps      = Kind[*corev1.ConfigMap]{GroupVersion: corev1.SchemeGroupVersion, Kind: "ConfigMap", Resource: "configmaps", Namespaced: true}
+	Secrets         = Kind[*corev1.Secret]{GroupVersion: corev1.SchemeGroupVersion, Kind: "Secret", Resource: "secrets", Namespaced: true}
+	ServiceAccounts = Kind[*corev1.ServiceAccount]{GroupVersion: corev1.SchemeGroupVersion, Kind: "ServiceAccount", Resource: "serviceaccounts", Namespaced: true}
+	Events          = Kind[*corev1.Event]{GroupVersion: corev1.SchemeGroupVersion, Kind: "Event", Resource: "events", Namespaced: true}
+	Deployments     = Kind[*appsv1.Deployment]{GroupVersion: appsv1.SchemeGroupVersion, Kind: "Deployment", Resource: "deployments", Namespaced: true}
+	ReplicaSets     = Kind[*appsv1.ReplicaSet]{GroupVersion: appsv1.SchemeGroupVersion, Kind: "ReplicaSet", Resource: "replicasets", Namespaced: true}
+	DaemonSets      = Kind[*appsv1.DaemonSet]{GroupVersion: appsv1.SchemeGroupVersion, Kind: "DaemonSet", Resource: "daemonsets", Namespaced: true}
+	StatefulSets    = Kind[*appsv1.StatefulSet]{GroupVersion: appsv1.SchemeGroupVersion, Kind: "StatefulSet", Resource: "statefulsets", Namespaced: true}
+	Jobs            = Kind[*batchv1.Job]{GroupVersion: batchv1.SchemeGroupVersion, Kind: "Job", Resource: "jobs", Namespaced: true}
+	CronJobs        = Kind[*batchv1.CronJob]{GroupVersion: batchv1.SchemeGroupVersion, Kind: "CronJob", Resource: "cronjobs", Namespaced: true}
+	EndpointSlices  = Kind[*discoveryv1.EndpointSlice]{GroupVersion: discoveryv1.SchemeGroupVersion, Kind: "EndpointSlice", Resource: "endpointslices", Namespaced: true}
+	Leases          = Kind[*coordinationv1.Lease]{GroupVersion: coordinationv1.SchemeGroupVersion, Kind: "Lease", Resource: "leases", Namespaced: true}
+	NetworkPolicies = Kind[*networkingv1.NetworkPolicy]{GroupVersion: networkingv1.SchemeGroupVersion, Kind: "NetworkPolicy", Resource: "networkpolicies", Namespaced: true}
+	PriorityClasses = Kind[*schedulingv1.PriorityClass]{GroupVersion: schedulingv1.SchemeGroupVersion, Kind: "PriorityClass", Resource: "priorityclasses", Namespaced: false}
 
-	PodDisruptionBudgets = Kind[*policyv1.PodDisruptionBudget]{policyv1.SchemeGroupVersion, "PodDisruptionBudget", "poddisruptionbudgets", true}
-	ClusterRoles         = Kind[*rbacv1.ClusterRole]{rbacv1.SchemeGroupVersion, "ClusterRole", "clusterroles", false}
-	ClusterRoleBindings  = Kind[*rbacv1.ClusterRoleBinding]{rbacv1.SchemeGroupVersion, "ClusterRoleBinding", "clusterrolebindings", false}
+	PodDisruptionBudgets = Kind[*policyv1.PodDisruptionBudget]{GroupVersion: policyv1.SchemeGroupVersion, Kind: "PodDisruptionBudget", Resource: "poddisruptionbudgets", Namespaced: true}
+	ClusterRoles         = Kind[*rbacv1.ClusterRole]{GroupVersion: rbacv1.SchemeGroupVersion, Kind: "ClusterRole", Resource: "clusterroles", Namespaced: false}
+	ClusterRoleBindings  = Kind[*rbacv1.ClusterRoleBinding]{GroupVersion: rbacv1.SchemeGroupVersion, Kind: "ClusterRoleBinding", Resource: "clusterrolebindings", Namespaced: false}
 )

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -49,7 +50,7 @@ func (r Resource[T]) Get(ctx context.Context, ns, name string) (T, error) {
 
 // List reads the objects of namespace ns ("" for all) that o selects, and the list's own metadata.
 func (r Resource[T]) List(ctx context.Context, ns string, o metav1.ListOptions) ([]T, metav1.ListInterface, error) {
-	obj, err := r.c.into(ctx, Request{Method: http.MethodGet, Path: r.Path(ns), Query: listQuery(o)})
+	obj, err := r.c.into(ctx, Request{Method: http.MethodGet, Path: r.Path(ns), Query: listQuery(o), Accept: r.kind.accept(true, false)}, r.kind.decoder())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,7 +93,7 @@ func (r Resource[T]) Patch(ctx context.Context, ns, name string, t types.PatchTy
 // Delete removes an object. A zero o uses the kind's own grace period and propagation.
 func (r Resource[T]) Delete(ctx context.Context, ns, name string, o metav1.DeleteOptions) error {
 	o.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"}
-	body, err := runtime.Encode(scheme.Codecs.LegacyCodec(metav1.SchemeGroupVersion), &o)
+	body, err := json.Marshal(&o)
 	if err != nil {
 		return fmt.Errorf("delete %s %s/%s: %w", r.kind.Resource, ns, name, err)
 	}
@@ -114,7 +115,8 @@ func (r Resource[T]) write(ctx context.Context, method, path string, obj T) (T, 
 
 func (r Resource[T]) one(ctx context.Context, req Request) (T, error) {
 	var none T
-	obj, err := r.c.into(ctx, req)
+	req.Accept = r.kind.accept(false, false)
+	obj, err := r.c.into(ctx, req, r.kind.decoder())
 	if err != nil {
 		return none, err
 	}
@@ -129,7 +131,7 @@ var wire = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
 
 // encode writes obj in protobuf under its kind's name, without touching obj.
 func encode[T Object](obj T, k Kind[T]) ([]byte, error) {
-	codec := scheme.Codecs.EncoderForVersion(wire, k.GroupVersion)
+	codec := builtin.EncoderForVersion(wire, k.GroupVersion)
 	return runtime.Encode(codec, obj)
 }
 
@@ -155,4 +157,18 @@ func listQuery(o metav1.ListOptions) url.Values {
 		set("watch", "true")
 	}
 	return q
+}
+
+// DeleteAll removes every object of namespace ns that o selects.
+func (r Resource[T]) DeleteAll(ctx context.Context, ns string, d metav1.DeleteOptions, o metav1.ListOptions) error {
+	d.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"}
+	body, err := json.Marshal(&d)
+	if err != nil {
+		return fmt.Errorf("delete all %s in %s: %w", r.kind.Resource, ns, err)
+	}
+	resp, err := r.c.Do(ctx, Request{Method: http.MethodDelete, Path: r.Path(ns), Query: listQuery(o), ContentType: jsonType, Body: body})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }

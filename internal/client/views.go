@@ -20,7 +20,10 @@ type Views struct {
 	views map[viewKey]any
 }
 
-type viewKey struct{ gvr, fields, labels string }
+type viewKey struct {
+	gvr, fields, labels string
+	metadata            bool
+}
 
 // NewViews returns an empty set whose mirrors live until ctx ends; the owner calls Wait afterwards.
 func NewViews(ctx context.Context, c *Client, log *slog.Logger) *Views {
@@ -40,7 +43,7 @@ func ViewOf[T Object](vs *Views, k Kind[T]) *View[T] {
 
 // SelectedViewOf returns the mirror of the objects of kind k that o's field and label selectors choose.
 func SelectedViewOf[T Object](vs *Views, k Kind[T], o metav1.ListOptions) *View[T] {
-	key := viewKey{k.GroupVersion.String() + "/" + k.Resource, o.FieldSelector, o.LabelSelector}
+	key := viewKey{k.GroupVersion.String() + "/" + k.Resource, o.FieldSelector, o.LabelSelector, k.metadata}
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	if v, ok := vs.views[key]; ok {

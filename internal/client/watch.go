@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
 	"k8s.io/apimachinery/pkg/watch"
@@ -24,19 +25,20 @@ type Event[T Object] struct {
 type Watcher[T Object] struct {
 	body   io.ReadCloser
 	frames streaming.Decoder
+	decode runtime.Decoder
 }
 
 // Watch follows the objects of namespace ns ("" for all) that o selects from o.ResourceVersion on.
 func (r Resource[T]) Watch(ctx context.Context, ns string, o metav1.ListOptions) (*Watcher[T], error) {
 	o.Watch = true
 	resp, err := r.c.Do(ctx, Request{Method: http.MethodGet, Path: r.Path(ns), Query: listQuery(o),
-		Accept: protobufType + ";stream=watch"})
+		Accept: r.kind.accept(false, true)})
 	if err != nil {
 		return nil, err
 	}
 	raw := protobuf.NewRawSerializer(scheme.Scheme, scheme.Scheme)
 	frames := protobuf.LengthDelimitedFramer.NewFrameReader(resp.Body)
-	return &Watcher[T]{body: resp.Body, frames: streaming.NewDecoder(frames, raw)}, nil
+	return &Watcher[T]{body: resp.Body, frames: streaming.NewDecoder(frames, raw), decode: r.kind.decoder()}, nil
 }
 
 // Next blocks for the next event. It returns io.EOF at the watch's orderly end and the server's own error where the
@@ -46,7 +48,7 @@ func (w *Watcher[T]) Next() (Event[T], error) {
 	if _, _, err := w.frames.Decode(nil, &e); err != nil {
 		return Event[T]{}, err
 	}
-	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(e.Object.Raw, nil, nil)
+	obj, _, err := w.decode.Decode(e.Object.Raw, nil, nil)
 	if err != nil {
 		return Event[T]{}, fmt.Errorf("watch event %s: %w", e.Type, err)
 	}

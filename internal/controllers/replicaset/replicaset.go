@@ -1,0 +1,193 @@
+// Package replicaset keeps as many pods of each ReplicaSet as it asks for.
+//
+// plan (pure) looks at a ReplicaSet and its pods and says what to create, delete, adopt and release; Reconcile does it
+// and writes the status. After its own writes it waits until the view has seen them, so that it never creates twice.
+package replicaset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/pods"
+	"minato.dev/minato/internal/run"
+)
+
+type controller struct {
+	c      *client.Client
+	sets   *client.View[*appsv1.ReplicaSet]
+	pods   *client.View[*corev1.Pod]
+	events *client.Recorder
+}
+
+// New returns the controller.
+func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
+	r := &controller{c: vs.Client(), sets: client.ViewOf(vs, client.ReplicaSets), pods: client.ViewOf(vs, client.Pods), events: events}
+	pods.IndexByOwner(r.pods)
+	return control.Controller{
+		Name: "replicaset", Workers: 4,
+		Sources:   []control.Source{control.Self(r.sets), control.On(r.pods, r.ofPod)},
+		Writes:    []string{"replicasets.apps/status", "pods:replicaset"},
+		Reconcile: r.reconcile,
+	}
+}
+
+// ofPod names the ReplicaSets that a change of a pod concerns: its owners before and after, or, for an orphan, all
+// whose selector matches.
+func (r *controller) ofPod(old, new *corev1.Pod) (keys []control.Key) {
+	for _, p := range []*corev1.Pod{old, new} {
+		if p == nil {
+			continue
+		}
+		if ref := metav1.GetControllerOf(p); ref != nil {
+			if ref.Kind == "ReplicaSet" {
+				keys = append(keys, control.Key{Namespace: p.Namespace, Name: ref.Name})
+			}
+			continue
+		}
+		for _, rs := range r.sets.List(p.Namespace, nil) {
+			if sel, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector); err == nil && sel.Matches(labels.Set(p.Labels)) {
+				keys = append(keys, control.Key{Namespace: rs.Namespace, Name: rs.Name})
+			}
+		}
+	}
+	return keys
+}
+
+func (r *controller) reconcile(ctx context.Context, k control.Key) (control.Result, error) {
+	rs, ok := r.sets.Get(k.Namespace, k.Name)
+	if !ok {
+		return control.Result{}, nil
+	}
+	sel, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector)
+	if err != nil {
+		return control.Result{}, fmt.Errorf("selector: %w", err)
+	}
+	now := time.Now()
+	p := makePlan(rs, sel, r.candidates(rs), now)
+	failure := r.act(ctx, rs, p)
+	status := p.status
+	setFailure(&status, rs.Status.Conditions, failure, p, now)
+	if !equality.Semantic.DeepEqual(status, rs.Status) {
+		changed := rs.DeepCopy()
+		changed.Status = status
+		if _, err := client.Of(r.c, client.ReplicaSets).UpdateStatus(ctx, changed); err != nil && !apierrors.IsNotFound(err) {
+			return control.Result{}, errors.Join(failure, fmt.Errorf("write status: %w", err))
+		}
+	}
+	return control.Result{After: p.lookAgain}, failure
+}
+
+// candidates are the pods that rs owns and the orphans of its namespace.
+func (r *controller) candidates(rs *appsv1.ReplicaSet) []*corev1.Pod {
+	list := r.pods.ByIndex(pods.OwnerIndex, string(rs.UID))
+	for _, p := range r.pods.ByIndex(pods.OwnerIndex, "") {
+		if p.Namespace == rs.Namespace {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// act carries the plan out.
+func (r *controller) act(ctx context.Context, rs *appsv1.ReplicaSet, p plan) error {
+	door := client.Of(r.c, client.Pods)
+	for _, pod := range p.adopt {
+		if err := adopt(ctx, r.c, rs, pod); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("adopt pod %s: %w", pod.Name, err)
+		}
+	}
+	for _, pod := range p.release {
+		if err := release(ctx, r.c, rs, pod); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("release pod %s: %w", pod.Name, err)
+		}
+	}
+	if p.create > 0 {
+		return r.create(ctx, rs, p.create)
+	}
+	return each(ctx, len(p.remove), func(ctx context.Context, i int) error {
+		pod := p.remove[i]
+		err := door.Delete(ctx, pod.Namespace, pod.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}})
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return nil
+		}
+		if err != nil {
+			r.events.Event(rs, corev1.EventTypeWarning, "FailedDelete", "Error deleting: %v", err)
+			return fmt.Errorf("delete pod %s: %w", pod.Name, err)
+		}
+		r.events.Event(rs, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %s", pod.Name)
+		return nil
+	})
+}
+
+// create makes n pods in rounds of 1, 2, 4 ..., so that a refusal (quota, admission) costs one request and not n, and
+// waits until the view has them.
+func (r *controller) create(ctx context.Context, rs *appsv1.ReplicaSet, n int) error {
+	var mu sync.Mutex
+	newest := ""
+	defer func() {
+		if newest != "" {
+			_ = r.pods.WaitFor(ctx, newest) // fails only when ctx ends, which the caller sees itself
+		}
+	}()
+	for batch := 1; n > 0; batch *= 2 {
+		batch = min(batch, n, 500)
+		n -= batch
+		err := each(ctx, batch, func(ctx context.Context, _ int) error {
+			pod, err := client.Of(r.c, client.Pods).Create(ctx, newPod(rs))
+			if err != nil {
+				r.events.Event(rs, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
+				return fmt.Errorf("create pod: %w", err)
+			}
+			mu.Lock()
+			if len(pod.ResourceVersion) > len(newest) || len(pod.ResourceVersion) == len(newest) && pod.ResourceVersion > newest {
+				newest = pod.ResourceVersion
+			}
+			mu.Unlock()
+			r.events.Event(rs, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %s", pod.Name)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each runs f for 0 to n-1 at once, at most 16 at a time.
+func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	slots := make(chan struct{}, 16)
+	return run.With(ctx, func(s *run.Scope) error {
+		for i := range n {
+			slots <- struct{}{}
+			s.Go("pod", func(ctx context.Context) error {
+				defer func() { <-slots }()
+				return f(ctx, i)
+			})
+		}
+		return nil
+	})
+}
+
+func newPod(rs *appsv1.ReplicaSet) *corev1.Pod {
+	t := rs.Spec.Template.DeepCopy()
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: rs.Namespace, GenerateName: rs.Name + "-", Labels: t.Labels, Annotations: t.Annotations, Finalizers: t.Finalizers,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))},
+		},
+		Spec: t.Spec,
+	}
+}
