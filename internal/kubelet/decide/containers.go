@@ -1,0 +1,191 @@
+package decide
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"minato.dev/minato/internal/kubelet/seen"
+)
+
+// Role is which list of the pod's spec a container stands in.
+type Role int
+
+// The roles.
+const (
+	Init Role = iota
+	Regular
+	Ephemeral
+)
+
+// Each calls f for every container of the pod in the order init, regular, ephemeral.
+func Each(spec *corev1.PodSpec, f func(c *corev1.Container, r Role)) {
+	for i := range spec.InitContainers {
+		f(&spec.InitContainers[i], Init)
+	}
+	for i := range spec.Containers {
+		f(&spec.Containers[i], Regular)
+	}
+	for i := range spec.EphemeralContainers {
+		c := corev1.Container(spec.EphemeralContainers[i].EphemeralContainerCommon)
+		f(&c, Ephemeral)
+	}
+}
+
+// Find returns the container of that name as a copy that may be kept, with its role.
+func Find(spec *corev1.PodSpec, name string) (found *corev1.Container, role Role) {
+	Each(spec, func(c *corev1.Container, r Role) {
+		if c.Name == name {
+			found, role = c, r
+		}
+	})
+	return found, role
+}
+
+// containers starts what should run in sandbox box and does not.
+func (p *planner) containers(box string) {
+	p.ephemeral(box)
+	if !p.initialised(box) {
+		return
+	}
+	for i := range p.Pod.Spec.Containers {
+		c := &p.Pod.Spec.Containers[i]
+		s := p.Seen.LatestIn(box, c.Name)
+		if s == nil {
+			if old := p.Seen.Latest(c.Name); p.ended(c, old) {
+				continue
+			}
+		}
+		if p.Busy[Op{Verb: Start, Container: c.Name}.Key()] {
+			return // its postStart hook may still run
+		}
+		if !p.need(c, s, Regular) {
+			continue
+		}
+		if p.start(c, s, box) {
+			return // the next container starts after this one has
+		}
+	}
+}
+
+func (p *planner) ephemeral(box string) {
+	for i := range p.Pod.Spec.EphemeralContainers {
+		e := &p.Pod.Spec.EphemeralContainers[i]
+		if p.Seen.Latest(e.Name) == nil {
+			c := corev1.Container(e.EphemeralContainerCommon)
+			if p.image(&c) && p.Mounted {
+				p.do(Op{Verb: Start, Container: c.Name})
+			}
+		}
+	}
+}
+
+// need says whether container c, last seen as s in this sandbox, has to be started.
+func (p *planner) need(c *corev1.Container, s *seen.Container, r Role) bool {
+	switch {
+	case s == nil:
+		return true
+	case s.State == seen.Exited:
+		return s.Hash != seen.Hash(c) || Restarts(p.Pod, c, r == Init, s.ExitCode)
+	}
+	return false
+}
+
+// start asks for a start, or waits for the back-off. It returns whether later containers have to wait for this one:
+// while it is being started, but not while it backs off or its image is missing.
+func (p *planner) start(c *corev1.Container, s *seen.Container, box string) bool {
+	op := Op{Verb: Start, Container: c.Name, Attempt: p.nextAttempt(c.Name)}
+	if p.Busy[op.Key()] {
+		return true
+	}
+	if s != nil && s.State == seen.Exited {
+		b := p.Back[c.Name]
+		if until := b.Until(s.Finished); p.Now.Before(until) {
+			p.plan.BackingOff[c.Name] = Wait{until, b.Pause}
+			p.wake(until)
+			return false
+		}
+	}
+	if !p.image(c) {
+		return false
+	}
+	if !p.Mounted {
+		return true
+	}
+	n := len(p.plan.Ops)
+	p.do(op)
+	return len(p.plan.Ops) > n
+}
+
+func (p *planner) nextAttempt(name string) int32 {
+	if s := p.Seen.Latest(name); s != nil {
+		return s.Attempt + 1
+	}
+	for _, list := range [][]corev1.ContainerStatus{p.Pod.Status.ContainerStatuses, p.Pod.Status.InitContainerStatuses} {
+		for i := range list {
+			if st := &list[i]; st.Name == name && (st.ContainerID != "" || st.RestartCount > 0) {
+				return st.RestartCount + 1
+			}
+		}
+	}
+	return 0
+}
+
+// initialised walks the init containers and starts the first that is due. Once a regular container was started in this
+// sandbox only the sidecars are kept alive.
+func (p *planner) initialised(box string) bool {
+	begun := p.anyRegular(box)
+	if !begun {
+		p.images(box)
+	}
+	for i := range p.Pod.Spec.InitContainers {
+		c := &p.Pod.Spec.InitContainers[i]
+		s := p.Seen.LatestIn(box, c.Name)
+		if Restartable(c) {
+			if p.need(c, s, Init) && !p.Busy[Op{Verb: Start, Container: c.Name}.Key()] {
+				p.start(c, s, box)
+			}
+			if !begun && (s == nil || s.State != seen.Running || !p.Started[s.ID]) {
+				return false
+			}
+			continue
+		}
+		if begun || s != nil && s.State == seen.Exited && s.ExitCode == 0 {
+			continue
+		}
+		if p.need(c, s, Init) {
+			p.start(c, s, box)
+		}
+		return false
+	}
+	return true
+}
+
+func (p *planner) anyRegular(box string) bool {
+	for i := range p.Pod.Spec.Containers {
+		if s := p.Seen.LatestIn(box, p.Pod.Spec.Containers[i].Name); s != nil && s.State != seen.Created {
+			return true
+		}
+	}
+	return false
+}
+
+// initFailed says that an init container ended badly and will not be tried again, so that the pod has failed.
+func (p *planner) initFailed() bool {
+	for i := range p.Pod.Spec.InitContainers {
+		c := &p.Pod.Spec.InitContainers[i]
+		s := p.Seen.Latest(c.Name)
+		if s != nil && s.State == seen.Exited && s.ExitCode != 0 && !Restarts(p.Pod, c, true, s.ExitCode) {
+			return true
+		}
+	}
+	return false
+}
+
+// Deadline is when the pod's activeDeadlineSeconds are over, zero where it has none or has not started.
+func Deadline(pod *corev1.Pod) time.Time {
+	if pod.Spec.ActiveDeadlineSeconds == nil || pod.Status.StartTime.IsZero() {
+		return time.Time{}
+	}
+	return pod.Status.StartTime.Add(time.Duration(*pod.Spec.ActiveDeadlineSeconds) * time.Second)
+}
