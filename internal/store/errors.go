@@ -17,9 +17,16 @@ var (
 	ErrFutureRevision = errors.New("revision is in the future")
 	// ErrNoSpace is returned when the store is full (quota) even after it tried to make room, or the disk is.
 	ErrNoSpace = errors.New("store is out of space")
+	// ErrTooLarge is returned when a value is larger than MaxValueBytes allows.
+	ErrTooLarge = errors.New("value is too large for the store")
+	// ErrInUse is returned by Open when another running program has the data directory.
+	ErrInUse = errors.New("data directory is in use by another running program")
 	// ErrClosed is returned when the store has been closed.
 	ErrClosed = errors.New("store is closed")
 )
+
+// MaxValueBytes is about the largest key and value together that a Store takes: etcd's own default.
+const MaxValueBytes = 3 << 19
 
 // ConflictError is returned when Update or Delete does not find the key at the expected revision. Current is the key as
 // it is, so that the caller can try again without reading; Found is false where the key does not exist.

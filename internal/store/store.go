@@ -47,7 +47,8 @@ const (
 )
 
 // An Event is one write of one key. For Deleted, KV has the key, the revision of the deletion and no value.
-// Prev is the state before the write for Updated and Deleted; it is nil where that state was compacted.
+// Prev is the state before the write for Updated and Deleted where WatchOptions.Prev asked for it; it is nil where that
+// state was compacted.
 type Event struct {
 	Type EventType
 	KV   KV
@@ -59,6 +60,12 @@ type Event struct {
 type Batch struct {
 	Events   []Event
 	Revision int64
+}
+
+// WatchOptions of Watch.
+type WatchOptions struct {
+	// Prev asks for Event.Prev, which costs the store a read for each event.
+	Prev bool
 }
 
 // AnyRevision as the expected revision of Update and Delete matches every existing key.
@@ -81,7 +88,10 @@ type Store interface {
 	// goroutine, until ctx ends, each fails, or the watch breaks; it returns why and never nil.
 	// Errors: ErrCompacted where after+1 or a later undelivered revision was compacted, ErrClosed, or that of each.
 	// A broken watch (any other error) may be taken up again after the last delivered Batch.Revision.
-	Watch(ctx context.Context, prefix string, after int64, each func(Batch) error) error
+	Watch(ctx context.Context, prefix string, after int64, opts WatchOptions, each func(Batch) error) error
+	// Progress makes all watches deliver a Batch whose Revision is at least the store's revision now (or nearly so: ask
+	// again). It is needed only where keys outside of a watch's prefix move the revision.
+	Progress(ctx context.Context) error
 	// Revision is the newest acknowledged revision.
 	Revision(ctx context.Context) (int64, error)
 	// Compact forgets the history before revision. Errors: ErrCompacted where done already, ErrFutureRevision.
