@@ -1,7 +1,7 @@
 package api
 
 import (
-	"time"
+	"context"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,8 +39,9 @@ const (
 	NoDependents // garbage collection does not apply (events)
 )
 
-// Strategy holds the rules of one kind, or of one of its subresources, as functions on the storage type. Any of them
-// may be nil. Callers use BeforeCreate, BeforeUpdate and BeforeDelete, which put these into upstream's order.
+// Strategy holds the rules of one kind, or of one of its subresources. The functions get objects of upstream's internal
+// type, which its validation speaks, and may change those they prepare. Any of them may be nil. Callers of this package do
+// not call them: BeforeCreate, BeforeUpdate and BeforeDelete put them into upstream's order.
 type Strategy struct {
 	// PrepareForCreate clears what users may not set and fills what the server sets (status, generation).
 	PrepareForCreate func(r *Request, obj Object)
@@ -49,9 +50,11 @@ type Strategy struct {
 	Validate         func(r *Request, obj Object) field.ErrorList
 	ValidateUpdate   func(r *Request, obj, old Object) field.ErrorList
 	// Warnings; old is nil on create. The strings go into Warning headers.
-	Warnings func(r *Request, obj, old Object) []string
+	Warnings func(ctx context.Context, obj, old Object) []string
 	// Canonicalize runs last, on valid objects.
 	Canonicalize func(obj Object)
+	// Declarative configures the validation that comes from tags on the types; nil is the common case.
+	Declarative func(obj, old Object) Declarative
 
 	// AllowCreateOnUpdate lets PUT create the object.
 	AllowCreateOnUpdate bool
@@ -59,25 +62,19 @@ type Strategy struct {
 	RequireResourceVersion bool
 
 	// Graceful decides whether deletion of obj waits for its owner on the node, and sets o.GracePeriodSeconds. nil: never.
-	Graceful func(obj Object, o *metav1.DeleteOptions, now time.Time) bool
+	Graceful func(obj Object, o *metav1.DeleteOptions) bool
 	// Orphaning is the default for dependents.
 	Orphaning Orphaning
 
-	// ResetFields lists, for each API version ("apps/v1"), the fields that this path ignores, so that field management
-	// does not record them: "status", "metadata.deletionTimestamp". The key "*" means every version.
-	ResetFields map[string][]string
+	// ResetFields are the fields that this path ignores, so that field management does not record them: "status",
+	// "metadata.deletionTimestamp". They are the same in every version of a kind.
+	ResetFields []string
+	// OnlyFields is the reverse: when set, the path ignores all but these. An element "*" stands for any name or index.
+	OnlyFields []string
 }
 
-// AllVersions is the key of Strategy.ResetFields that holds for every version of the kind.
-const AllVersions = "*"
-
-// Reset returns the fields that this path ignores in version gv.
-func (s *Strategy) Reset(gv schema.GroupVersion) []string {
-	if s == nil {
-		return nil
-	}
-	if f, ok := s.ResetFields[gv.String()]; ok {
-		return f
-	}
-	return s.ResetFields[AllVersions]
+// Declarative is what tag-based validation needs to know beside the objects.
+type Declarative struct {
+	Options map[string]bool
+	Rules   []field.NormalizationRule
 }
