@@ -150,3 +150,8 @@ func (c Controller) reconcile(ctx context.Context, k Key) (res Result, err error
 	}()
 	return c.Reconcile(ctx, k)
 }
+
+// Custom makes a Source of a controller's own: start blocks until its first state is in, subscribe then delivers keys.
+func Custom(start func(ctx context.Context) error, subscribe func(add func(Key))) Source {
+	return Source{sync: start, subscribe: subscribe}
+}
