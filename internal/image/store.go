@@ -1,11 +1,19 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Config opens a Store.
@@ -19,43 +27,192 @@ type Config struct {
 }
 
 // Store is the images of one node.
-type Store struct{ cfg Config }
+type Store struct {
+	cfg    Config
+	log    *slog.Logger
+	client *http.Client
 
-// Open opens the store in cfg.Dir, makes it where it is missing and sweeps away what a crash left half made.
-func Open(cfg Config) (*Store, error) { return &Store{cfg: cfg}, nil }
+	pulls  flights[string] // by name and credentials; the value is the image id
+	layers flights[struct{}]
+	fans   fans
+	slots  chan struct{} // transfers at the same time
 
-var errLater = errors.New("image: not built yet")
-
-// Pull fetches r.Ref for this machine's platform, unpacks it and returns it. Equal pulls at the same time share one
-// transfer. A name that is here already is asked for again at the registry (its tag may have moved), a digest is not.
-func (s *Store) Pull(ctx context.Context, r PullRequest) (Image, error) { return Image{}, errLater }
-
-// Load reads an OCI archive or a docker-archive (docker save), plain or compressed by gzip or zstd, and returns the
-// images in it.
-func (s *Store) Load(ctx context.Context, r io.Reader, o LoadOptions) ([]Image, error) {
-	return nil, errLater
+	mu      sync.Mutex
+	records map[string]*record // by image id
+	names   map[string]string  // name or digest reference to image id
+	chains  map[string]Usage   // unpacked layers by chain id
+	holds   map[string]int     // blobs and chain ids that running pulls and loads rely on
 }
 
-// EnsureBuiltin makes minato.local/hello:latest out of the static program binary, unless it is here already.
-func (s *Store) EnsureBuiltin(ctx context.Context, binary []byte) (Image, error) {
-	return Image{}, errLater
+// transfers bounds how many layers are fetched and unpacked at the same time.
+const transfers = 4
+
+// Open opens the store in cfg.Dir, makes it where it is missing and sweeps away what a crash left half made.
+func Open(cfg Config) (*Store, error) {
+	s := &Store{cfg: cfg, log: cfg.Log, client: newHTTPClient(cfg.Transport), slots: make(chan struct{}, transfers),
+		records: map[string]*record{}, names: map[string]string{}, chains: map[string]Usage{}, holds: map[string]int{}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.RemoveAll(s.path("tmp")); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	for _, d := range []string{"tmp", "blobs/sha256", "layers", "images"} {
+		if err := os.MkdirAll(s.path(d), 0o700); err != nil {
+			return nil, fmt.Errorf("open image store: %w", err)
+		}
+	}
+	if err := s.readRecords(); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	if err := s.sweepLayers(); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) path(elem ...string) string {
+	return filepath.Join(append([]string{s.cfg.Dir}, elem...)...)
+}
+
+// sweepLayers removes the layers that no record names: they may never have reached the disk. Blobs stay, for they are
+// checked against their digest before anything is made of them.
+func (s *Store) sweepLayers() error {
+	entries, err := os.ReadDir(s.path("layers"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, ok := s.chains[chainOf(e.Name())]; ok {
+			continue
+		}
+		if err := os.RemoveAll(s.path("layers", e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Resolve finds an image by name (short names as Docker reads them), by digest reference, by image id or by an
 // unambiguous prefix of the id of at least 12 digits.
-func (s *Store) Resolve(ref string) (Image, bool) { return Image{}, false }
+func (s *Store) Resolve(ref string) (Image, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.find(ref)
+	if r == nil {
+		return Image{}, false
+	}
+	return s.image(r), true
+}
+
+// find is Resolve under the lock.
+func (s *Store) find(ref string) *record {
+	if digits, ok := idPrefix(ref); ok {
+		var found *record
+		for id, r := range s.records {
+			if !strings.HasPrefix(strings.TrimPrefix(id, "sha256:"), digits) {
+				continue
+			}
+			if found != nil {
+				return nil
+			}
+			found = r
+		}
+		if found != nil {
+			return found
+		}
+	}
+	n, err := parseName(ref)
+	if err != nil {
+		return nil
+	}
+	return s.records[s.names[n.String()]]
+}
 
 // List returns all images, ordered by name.
-func (s *Store) List() []Image { return nil }
-
-// Remove forgets ref. A name takes only that name while the image has others; an id or the last name takes the image.
-func (s *Store) Remove(ctx context.Context, ref string, o RemoveOptions) error { return errLater }
+func (s *Store) List() []Image {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Image, 0, len(s.records))
+	for _, r := range s.records {
+		out = append(out, s.image(r))
+	}
+	slices.SortFunc(out, func(a, b Image) int {
+		return cmp.Or(cmp.Compare(strings.Join(a.Names, " "), strings.Join(b.Names, " ")), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
 
 // Tag gives the image that ref finds the further name.
-func (s *Store) Tag(ctx context.Context, ref, name string) (Image, error) { return Image{}, errLater }
+func (s *Store) Tag(ctx context.Context, ref, newName string) (Image, error) {
+	n, err := parseName(newName)
+	if err != nil {
+		return Image{}, err
+	}
+	if n.digest != "" {
+		return Image{}, fmt.Errorf("%w %q: a digest cannot be given as a name; use NAME:TAG", ErrInvalidName, newName)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.find(ref)
+	if r == nil {
+		return Image{}, fmt.Errorf("%w: %s", ErrNotFound, ref)
+	}
+	if err := s.commit(r, []string{n.String()}, nil); err != nil {
+		return Image{}, fmt.Errorf("tag %s: %w", n, err)
+	}
+	return s.image(r), nil
+}
 
-// Usage returns what the store takes on disk.
-func (s *Store) Usage(ctx context.Context) (Usage, error) { return Usage{}, errLater }
+// Usage returns what the store takes on disk, counted as it was written.
+func (s *Store) Usage(ctx context.Context) (Usage, error) {
+	entries, err := os.ReadDir(s.path("blobs", "sha256"))
+	if err != nil {
+		return Usage{}, fmt.Errorf("image store usage: %w", err)
+	}
+	var u Usage
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Usage{}, fmt.Errorf("image store usage: %w", err)
+		}
+		u.add(uint64(info.Size()))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.chains {
+		u.Bytes, u.Inodes = u.Bytes+c.Bytes, u.Inodes+c.Inodes
+	}
+	u.Inodes += uint64(len(s.records))
+	return u, nil
+}
 
-// Prune removes the blobs and layers that no image needs, and returns the bytes it freed.
-func (s *Store) Prune(ctx context.Context) (int64, error) { return 0, errLater }
+// add counts one file of n bytes in whole blocks.
+func (u *Usage) add(n uint64) {
+	const block = 4096
+	u.Bytes += (n + block - 1) / block * block
+	u.Inodes++
+}
+
+// hold keeps the garbage collector away from keys until the returned function is called.
+func (s *Store) hold(keys ...string) (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range keys {
+		s.holds[k]++
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, k := range keys {
+			if s.holds[k]--; s.holds[k] == 0 {
+				delete(s.holds, k)
+			}
+		}
+	}
+}
+
+func digestOf(b []byte) digest.Digest { return digest.FromBytes(b) }

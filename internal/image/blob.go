@@ -1,0 +1,114 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// maxDocument bounds manifests and configs, which are read into memory.
+const maxDocument = 8 << 20
+
+// ErrDigest is returned when content is not what its digest or size promised.
+var ErrDigest = errors.New("content does not match its digest")
+
+func (s *Store) blobPath(d string) string {
+	return s.path("blobs", "sha256", strings.TrimPrefix(d, "sha256:"))
+}
+
+// readBlob returns a manifest or config and checks it.
+func (s *Store) readBlob(d string) ([]byte, error) {
+	f, err := os.Open(s.blobPath(d))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxDocument))
+	if err != nil {
+		return nil, err
+	}
+	if got := digestOf(b).String(); got != d {
+		return nil, fmt.Errorf("blob %s: %w: it is %s", d, ErrDigest, got)
+	}
+	return b, nil
+}
+
+// putBlob keeps a manifest or config.
+func (s *Store) putBlob(b []byte) (digest.Digest, error) {
+	d := digestOf(b)
+	if old, err := s.readBlob(d.String()); err == nil && len(old) == len(b) {
+		return d, nil
+	}
+	return d, writeFile(s.path("tmp"), s.blobPath(d.String()), b)
+}
+
+// blobWriter receives one blob of known digest and size, or of unknown ones where want is "".
+type blobWriter struct {
+	f    *os.File
+	hash digest.Digester
+	n    int64
+}
+
+func (s *Store) newBlob() (*blobWriter, error) {
+	f, err := os.CreateTemp(s.path("tmp"), "blob-")
+	if err != nil {
+		return nil, err
+	}
+	return &blobWriter{f: f, hash: digest.SHA256.Digester()}, nil
+}
+
+func (w *blobWriter) Write(b []byte) (int, error) {
+	n, err := w.f.Write(b)
+	w.hash.Hash().Write(b[:n])
+	w.n += int64(n)
+	return n, err
+}
+
+// check compares what came with what was promised; size below 0 is unknown.
+func (w *blobWriter) check(want digest.Digest, size int64) error {
+	return checkContent(want, size, w.hash.Digest(), w.n)
+}
+
+func checkContent(want digest.Digest, size int64, got digest.Digest, n int64) error {
+	if size >= 0 && n != size {
+		return fmt.Errorf("blob %s: %w: %d bytes instead of %d", want, ErrDigest, n, size)
+	}
+	if got != want {
+		return fmt.Errorf("blob %s: %w: it is %s", want, ErrDigest, got)
+	}
+	return nil
+}
+
+// keep moves the blob to its place. Whoever writes a record that names it syncs the file system first.
+func (s *Store) keep(w *blobWriter, d digest.Digest) error {
+	if err := w.f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(w.f.Name(), s.blobPath(d.String()))
+}
+
+// drop forgets an unfinished blob; after keep it does nothing.
+func (w *blobWriter) drop() {
+	_ = w.f.Close() // it is closed already after keep
+	_ = os.Remove(w.f.Name())
+}
+
+// until makes r end with ctx's error when ctx ends.
+func until(ctx context.Context, r io.Reader) io.Reader { return &contextReader{ctx, r} }
+
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(b []byte) (int, error) {
+	if err := context.Cause(c.ctx); err != nil {
+		return 0, err
+	}
+	return c.r.Read(b)
+}
