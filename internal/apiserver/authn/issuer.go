@@ -1,38 +1,67 @@
 package authn
 
 import (
-	"context"
 	"crypto/ecdsa"
+	"errors"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"context"
 )
+
+// LegacyIssuer is the issuer of tokens that are stored in Secrets.
+const LegacyIssuer = "kubernetes/serviceaccount"
 
 // IssuerConfig describes the service-account token issuer.
 type IssuerConfig struct {
-	Key       *ecdsa.PrivateKey
-	URL       string   // DefaultIssuer where empty
-	Audiences []string // of the API server; {URL} where empty
-	JWKSURI   string   // where the public keys are, "https://<external address>/openid/v1/jwks"
+	Key       *ecdsa.PrivateKey // on P-256
+	URL       string            // DefaultIssuer where empty
+	Audiences []string          // of the API server; {URL} where empty
+	JWKSURI   string            // where the public keys are; URL+"/openid/v1/jwks" where empty
 	Objects   Objects
-	Now       func() time.Time // nil: time.Now
+	// MarkUsed, which may be nil, is told of each use of a legacy token whose Secret does not carry today's date in
+	// the label LastUsedLabel yet. It must not block.
+	MarkUsed func(ctx context.Context, s *corev1.Secret, today string)
+	Now      func() time.Time // nil: time.Now
 }
 
-// Issuer signs and checks service-account tokens.
-type Issuer struct{ c IssuerConfig }
+// Issuer signs and checks service-account tokens. As an authenticator.Token it leaves tokens of other issuers alone.
+type Issuer struct {
+	c        IssuerConfig
+	keyID    string
+	checked  *memory[*checked]
+	jwks     []byte
+	metadata []byte
+}
+
+// How many tokens are remembered.
+const rememberedTokens = 4096
 
 // NewIssuer returns an issuer, or an error where the key cannot sign.
-func NewIssuer(c IssuerConfig) (*Issuer, error) { return &Issuer{c}, nil }
-
-// Issue answers a create of serviceaccounts/token for the account namespace/name: req with its status, and its
-// spec completed. req must have been defaulted and validated. Errors are API status errors: NotFound for the
-// account or the bound object, Conflict where the bound object's UID differs, BadRequest where the pod uses another account.
-func (i *Issuer) Issue(ctx context.Context, namespace, name string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
-	return req, nil
+func NewIssuer(c IssuerConfig) (*Issuer, error) {
+	if c.Key == nil {
+		return nil, errors.New("token issuer: no key")
+	}
+	id, err := keyID(&c.Key.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	if c.URL == "" {
+		c.URL = DefaultIssuer
+	}
+	if len(c.Audiences) == 0 {
+		c.Audiences = []string{c.URL}
+	}
+	if c.JWKSURI == "" {
+		c.JWKSURI = c.URL + "/openid/v1/jwks"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	i := &Issuer{c: c, keyID: id, checked: newMemory[*checked](rememberedTokens)}
+	return i, i.renderMetadata()
 }
 
-// JWKS is the body of /openid/v1/jwks (application/jwk-set+json).
-func (i *Issuer) JWKS() []byte { return nil }
-
-// OpenIDConfiguration is the body of /.well-known/openid-configuration (application/json).
-func (i *Issuer) OpenIDConfiguration() []byte { return nil }
+// Audiences are those of the API server: TokenReviews without audiences mean them.
+func (i *Issuer) Audiences() []string { return i.c.Audiences }

@@ -2,8 +2,14 @@ package authz
 
 import (
 	"context"
+	"slices"
+	"strings"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -19,37 +25,103 @@ type Config struct {
 }
 
 // Authorizer implements authorizer.Authorizer and authorizer.RuleResolver.
-type Authorizer struct{ c Config }
+type Authorizer struct {
+	authorizer.AuthorizerFunc
+	c    Config
+	rbac *policy
+	node *graph
+}
+
+var _ interface {
+	authorizer.Authorizer
+	authorizer.RuleResolver
+} = (*Authorizer)(nil)
 
 // New returns an authorizer that knows no roles, bindings or pods yet.
-func New(c Config) *Authorizer { return &Authorizer{c} }
+func New(c Config) *Authorizer {
+	a := &Authorizer{c: c, rbac: newPolicy(), node: newGraph()}
+	a.AuthorizerFunc = a.authorize
+	return a
+}
 
 // Watched lists the kinds that must be fed to Observe.
-func Watched() []schema.GroupResource { return nil }
+func Watched() []schema.GroupResource {
+	return []schema.GroupResource{
+		rbacv1.Resource("clusterroles"), rbacv1.Resource("clusterrolebindings"), rbacv1.Resource("roles"), rbacv1.Resource("rolebindings"),
+		corev1.Resource("pods"), corev1.Resource("persistentvolumes"), storagev1.Resource("volumeattachments"),
+		resourcev1.Resource("resourceslices"), certificatesv1.Resource("podcertificaterequests"),
+	}
+}
 
 // Observe tells of one change of a Watched kind in its stored version: old is nil for an addition, new for a removal.
 // The objects are kept and must not be changed afterwards.
-func (a *Authorizer) Observe(old, new runtime.Object) {}
-
-// Authorize decides.
-func (a *Authorizer) Authorize(ctx context.Context, attrs authorizer.Attributes) (authorizer.Decision, string, error) {
-	return authorizer.DecisionNoOpinion, "", nil
+func (a *Authorizer) Observe(old, new runtime.Object) {
+	if !a.rbac.observe(old, new) {
+		a.node.observe(old, new)
+	}
 }
 
-// RulesFor lists what user may do in namespace, for SelfSubjectRulesReview.
-func (a *Authorizer) RulesFor(ctx context.Context, u user.Info, namespace string) ([]authorizer.ResourceRuleInfo, []authorizer.NonResourceRuleInfo, bool, error) {
-	return nil, nil, false, nil
+// alwaysAllowed are the paths that anyone may GET, so that load balancers can ask how the server is.
+var alwaysAllowed = []string{"/healthz", "/livez", "/readyz"}
+
+// authorize decides; a denial is decided twice where the indexes may be behind.
+func (a *Authorizer) authorize(ctx context.Context, attrs authorizer.Attributes) (authorizer.Decision, string, error) {
+	decision, reason := a.decide(attrs)
+	if decision == authorizer.DecisionAllow || a.c.CaughtUp == nil {
+		return decision, reason, nil
+	}
+	if err := a.c.CaughtUp(ctx); err != nil {
+		return decision, reason, nil // the first answer stands
+	}
+	decision, reason = a.decide(attrs)
+	return decision, reason, nil
 }
 
-// ConfirmNoEscalation returns an error that lists the missing rights where user does not hold all of rules in namespace
-// ("" for a cluster role) and may not "escalate" the role. The caller turns it into Forbidden.
-func (a *Authorizer) ConfirmNoEscalation(ctx context.Context, u user.Info, role runtime.Object) error {
-	return nil
+func (a *Authorizer) decide(attrs authorizer.Attributes) (authorizer.Decision, string) {
+	if !attrs.IsResourceRequest() && slices.Contains(alwaysAllowed, attrs.GetPath()) {
+		return authorizer.DecisionAllow, ""
+	}
+	u := attrs.GetUser()
+	if u == nil {
+		return authorizer.DecisionNoOpinion, "no user on request."
+	}
+	if slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup) {
+		return authorizer.DecisionAllow, ""
+	}
+	var reasons []string
+	if node, is := nodeOf(u); is {
+		ok, reason := a.node.allows(node, attrs)
+		if ok {
+			return authorizer.DecisionAllow, ""
+		}
+		reasons = append(reasons, reason)
+	}
+	ok, reason := a.rbac.allows(attrs)
+	if ok {
+		return authorizer.DecisionAllow, reason
+	}
+	reasons = append(reasons, reason)
+	return authorizer.DecisionNoOpinion, strings.Join(slices.DeleteFunc(reasons, func(s string) bool { return s == "" }), "\n")
 }
 
-// ConfirmBind does the same for a RoleBinding or ClusterRoleBinding: user must hold the role's rules or may "bind" it.
-func (a *Authorizer) ConfirmBind(ctx context.Context, u user.Info, binding runtime.Object) error {
-	return nil
+// RulesFor lists what user may do in namespace, for SelfSubjectRulesReview. incomplete is true for nodes, whose rights
+// depend on single objects.
+func (a *Authorizer) RulesFor(_ context.Context, u user.Info, namespace string) (res []authorizer.ResourceRuleInfo, paths []authorizer.NonResourceRuleInfo, incomplete bool, err error) {
+	if slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup) {
+		res = append(res, &authorizer.DefaultResourceRuleInfo{Verbs: all, APIGroups: all, Resources: all})
+		paths = append(paths, &authorizer.DefaultNonResourceRuleInfo{Verbs: all, NonResourceURLs: all})
+	}
+	rules, err := a.rbac.rulesFor(u, namespace)
+	for _, r := range rules {
+		if len(r.Resources) > 0 {
+			res = append(res, &authorizer.DefaultResourceRuleInfo{Verbs: r.Verbs, APIGroups: r.APIGroups, Resources: r.Resources, ResourceNames: r.ResourceNames})
+		}
+		if len(r.NonResourceURLs) > 0 {
+			paths = append(paths, &authorizer.DefaultNonResourceRuleInfo{Verbs: r.Verbs, NonResourceURLs: r.NonResourceURLs})
+		}
+	}
+	_, incomplete = nodeOf(u)
+	return res, paths, incomplete, err
 }
 
-var _ = rbacv1.PolicyRule{}
+var all = []string{"*"}
