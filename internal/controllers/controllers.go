@@ -21,18 +21,30 @@ import (
 	"minato.dev/minato/internal/controllers/serviceaccount"
 )
 
+// A Door gives a controller its clothes: the shared views with a client that writes as the service account
+// kube-system/<account>, as upstream's bootstrap roles have it, and a recorder whose events name that account.
+type Door func(account string) (*client.Views, *client.Recorder)
+
 // All returns every controller. ca is the PEM of the cluster's authority, for the pods.
-func All(vs *client.Views, events *client.Recorder, ca []byte, log *slog.Logger) []control.Controller {
-	list := []control.Controller{
-		deployment.New(vs, events, log),
-		replicaset.New(vs, events, log),
-		endpointslice.New(vs, events, log),
-		endpoints.New(vs, events, log),
-		namespace.New(vs, events, log),
-		garbage.New(vs, events, log),
-		podgc.New(vs, events, log),
-		serviceaccount.New(vs, events, log),
-		rootca.New(vs, ca, log),
+func All(door Door, ca []byte, log *slog.Logger) (list []control.Controller) {
+	for _, c := range []struct {
+		account string
+		make    func(*client.Views, *client.Recorder, *slog.Logger) control.Controller
+	}{
+		{"deployment-controller", deployment.New},
+		{"replicaset-controller", replicaset.New},
+		{"endpointslice-controller", endpointslice.New},
+		{"endpoint-controller", endpoints.New},
+		{"namespace-controller", namespace.New},
+		{"generic-garbage-collector", garbage.New},
+		{"pod-garbage-collector", podgc.New},
+		{"service-account-controller", serviceaccount.New},
+		{"node-controller", node.NewLifecycle},
+		{"node-controller", node.NewEviction},
+	} {
+		views, events := door(c.account)
+		list = append(list, c.make(views, events, log))
 	}
-	return append(list, node.New(vs, events, log)...)
+	views, _ := door("root-ca-cert-publisher")
+	return append(list, rootca.New(views, ca, log))
 }

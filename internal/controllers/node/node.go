@@ -2,7 +2,7 @@
 // not tolerate a NoExecute taint are evicted when their time is up.
 //
 // judge (pure) compares a node with its lease; the deadline of the lease is a timer, so nothing polls. Names, taints
-// and the 40 s grace are upstream's.
+// and the 50 s grace are upstream's.
 package node
 
 import (
@@ -35,22 +35,33 @@ type controller struct {
 	seen   *sightings
 }
 
-// New returns the controllers of this package: node lifecycle and taint eviction.
-func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) []control.Controller {
-	n := &controller{c: vs.Client(), nodes: client.ViewOf(vs, client.Nodes), leases: client.ViewOf(vs, client.Leases),
-		pods: client.ViewOf(vs, client.Pods), events: events, seen: newSightings()}
-	n.pods.Index(nodeIndex, func(p *corev1.Pod) []string { return []string{p.Spec.NodeName} })
-	return []control.Controller{{
+// NewLifecycle returns the controller that judges nodes by their leases and taints them.
+func NewLifecycle(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
+	n := newController(vs, events)
+	n.leases = client.ViewOf(vs, client.Leases)
+	return control.Controller{
 		Name:      "node-lifecycle",
 		Sources:   []control.Source{control.Self(n.nodes), control.On(n.leases, ofLease), control.Needs(n.pods)},
 		Writes:    []string{"nodes/status:unknown", "nodes:taints", "pods/status:node-lost"},
 		Reconcile: n.reconcile,
-	}, {
+	}
+}
+
+// NewEviction returns the controller that evicts pods from tainted nodes.
+func NewEviction(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
+	n := newController(vs, events)
+	return control.Controller{
 		Name: "taint-eviction", Workers: 4,
 		Sources:   []control.Source{control.On(n.pods, n.ofPod), control.On(n.nodes, n.podsOf)},
 		Writes:    []string{"pods:taint-eviction"},
 		Reconcile: n.evict,
-	}}
+	}
+}
+
+func newController(vs *client.Views, events *client.Recorder) *controller {
+	n := &controller{c: vs.Client(), nodes: client.ViewOf(vs, client.Nodes), pods: client.ViewOf(vs, client.Pods), events: events, seen: newSightings()}
+	n.pods.Index(nodeIndex, func(p *corev1.Pod) []string { return []string{p.Spec.NodeName} })
+	return n
 }
 
 func ofLease(old, new *coordinationv1.Lease) []control.Key {
