@@ -4,27 +4,22 @@
 // at any revision of the log, a page of a continued LIST and a WATCH are answered from here without decoding anything.
 // internal/apiserver is the only caller. All methods are safe for concurrent use; objects are shared and must not be
 // changed. To test against it, run a Cache over store.NewMemory.
+//
+//	store --Watch--> apply --> resource: tree + indexes --> Snapshot (lists)
+//	                                    \ log of events --> Watcher (a cursor each; woken by group)
+//
+// One lock guards all of it: apply holds it for the few microseconds of a batch, readers share it, and filters, encodings and
+// walks over snapshots run outside of it.
 package cache
 
 import (
-	"context"
-	"errors"
 	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"minato.dev/minato/internal/store"
-)
-
-// Errors of this package.
-var (
-	// ErrExpired is returned when a revision is older than what the cache and the store still know: the API's 410. It also
-	// ends a watcher that fell too far behind.
-	ErrExpired = errors.New("revision is too old")
-	// ErrFuture is returned when a revision has not been seen yet and the caller did not wait for it (see WaitFor).
-	ErrFuture = errors.New("revision is in the future")
-	// ErrUnknown is returned when no resource of the cache covers the key or prefix; it ends watchers of a removed resource.
-	ErrUnknown = errors.New("no such resource in the cache")
-	// ErrClosed is returned when Run has ended.
-	ErrClosed = errors.New("cache is closed")
 )
 
 // Meta is the index record of one object, read from its stored bytes once.
@@ -59,61 +54,114 @@ type Config struct {
 	HistoryBytes  int
 	// MemoBytes bounds all rendered encodings together (see Object.Memo); 0 means 32 MiB.
 	MemoBytes int
-	Log       *slog.Logger
+	// BookmarkEvery is the time between the bookmarks of a watcher; 0 means a minute.
+	BookmarkEvery time.Duration
+	Log           *slog.Logger
+}
+
+func (cfg Config) withDefaults() Config {
+	orDefault(&cfg.Prefix, "/registry/")
+	orDefault(&cfg.HistoryEvents, 16384)
+	orDefault(&cfg.HistoryBytes, 16<<20)
+	orDefault(&cfg.MemoBytes, 32<<20)
+	orDefault(&cfg.BookmarkEvery, time.Minute)
+	orDefault(&cfg.Log, slog.New(slog.DiscardHandler))
+	return cfg
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Cache serves reads and watches.
+type Cache struct {
+	cfg     Config
+	store   store.Store
+	memos   *ledger
+	written atomic.Int64 // highest revision told by Wrote
+	waits   waits
+
+	mu        sync.RWMutex
+	revision  int64
+	loaded    bool
+	closed    bool
+	resources map[string]*resource // by prefix
+	joining   map[string]*joining  // resources that AddResource is loading
+	marked    bookmarks
+	loadedAt  int64         // revision of the last load
+	wantPast  chan struct{} // holds a token where a watch from before the load was asked for
+	filled    chan struct{} // closed when the logs reach back before the load, or never will (see backfill)
 }
 
 // New returns a Cache that is empty until Run.
-func New(st store.Store, cfg Config) *Cache { return &Cache{} }
+func New(st store.Store, cfg Config) *Cache {
+	cfg = cfg.withDefaults()
+	c := &Cache{
+		cfg:       cfg,
+		store:     st,
+		memos:     newLedger(cfg.MemoBytes),
+		resources: map[string]*resource{},
+		joining:   map[string]*joining{},
+		wantPast:  make(chan struct{}, 1),
+		filled:    make(chan struct{}),
+	}
+	c.marked.every = cfg.BookmarkEvery
+	for _, r := range cfg.Resources {
+		c.resources[r.Prefix] = newResource(r, cfg)
+	}
+	return c
+}
 
-// Cache serves reads and watches.
-type Cache struct{}
-
-// Run loads all resources, calls ready once, and follows the store until ctx ends. It returns an error where the store
-// is closed or cannot be read at the first load; later breaks of the watch are taken up again.
-func (c *Cache) Run(ctx context.Context, ready func()) error { return errors.ErrUnsupported }
-
-// Store is the store with every acknowledged write told to the cache: write through it and read your writes by Fresh.
-func (c *Cache) Store() store.Store { return nil }
-
-// Wrote tells the cache that the write with this revision has been acknowledged.
-func (c *Cache) Wrote(revision int64) {}
-
-// Revision is the revision up to which the cache has seen everything.
-func (c *Cache) Revision() int64 { return 0 }
-
-// WaitFor returns when the cache has seen revision. Errors: the context's, ErrClosed.
-func (c *Cache) WaitFor(ctx context.Context, revision int64) error { return errors.ErrUnsupported }
-
-// Fresh returns when the cache has seen every write that was acknowledged before the call, and returns the revision
-// then reached: a read after it is consistent. Errors: the context's, the store's, ErrClosed.
-func (c *Cache) Fresh(ctx context.Context) (int64, error) { return 0, errors.ErrUnsupported }
+// find is the resource that covers a key or prefix: the one with the longest prefix, tried slash by slash.
+func (c *Cache) find(key string) *resource {
+	for end := len(key); end > 0; end = strings.LastIndexByte(key[:end-1], '/') + 1 {
+		if r := c.resources[key[:end]]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
 
 // Get returns the object at key as of Revision.
-func (c *Cache) Get(key string) (*Object, bool) { return nil, false }
+func (c *Cache) Get(key string) (*Object, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	r := c.find(key)
+	if r == nil {
+		return nil, false
+	}
+	return r.get(key)
+}
 
 // GetAt returns the object at key as of revision. Errors: ErrExpired, ErrFuture, ErrUnknown.
 func (c *Cache) GetAt(key string, revision int64) (*Object, bool, error) {
-	return nil, false, errors.ErrUnsupported
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	r := c.find(key)
+	if err := c.covers(r, revision); err != nil {
+		return nil, false, err
+	}
+	for seq := r.log.after(revision); seq < r.log.next; seq++ {
+		if e := r.log.at(seq); e.key() == key {
+			return e.prev, e.prev != nil, nil // the first later write knows what it replaced
+		}
+	}
+	o, found := r.get(key)
+	return o, found, nil
 }
 
-// Snapshot returns the state of the resource with this prefix (Resource.Prefix) as of Revision, in constant time.
-// Errors: ErrUnknown.
-func (c *Cache) Snapshot(prefix string) (*Snapshot, error) { return nil, errors.ErrUnsupported }
-
-// SnapshotAt returns the state as of revision. Errors: ErrExpired, ErrFuture, ErrUnknown.
-func (c *Cache) SnapshotAt(prefix string, revision int64) (*Snapshot, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// AddResource starts to cache one more resource and returns when it is loaded. Adding a prefix that is there replaces it.
-func (c *Cache) AddResource(ctx context.Context, r Resource) error { return errors.ErrUnsupported }
-
-// RemoveResource forgets a resource and ends its watchers with ErrUnknown.
-func (c *Cache) RemoveResource(prefix string) {}
-
-// Watch follows the keys that start with prefix (a resource's prefix, one namespace of it ending in "/", or one whole
-// key) after the revision after; filter, which may be nil, sees objects and decides which belong to the watch. The caller must
-// Close the Watcher. Errors: ErrExpired, ErrFuture, ErrUnknown, the context's.
-func (c *Cache) Watch(ctx context.Context, prefix string, after int64, filter func(*Object) bool, opts WatchOptions) (*Watcher, error) {
-	return nil, errors.ErrUnsupported
+// covers says why a resource's state at revision cannot be had from its tree and log.
+func (c *Cache) covers(r *resource, revision int64) error {
+	switch {
+	case r == nil:
+		return ErrUnknown
+	case revision > c.revision:
+		return ErrFuture
+	case revision < r.log.floor:
+		return ErrExpired
+	}
+	return nil
 }

@@ -1,6 +1,11 @@
 package cache
 
-import "errors"
+import (
+	"strings"
+	"sync/atomic"
+
+	"minato.dev/minato/internal/store"
+)
 
 // An Object is one stored object at one revision: its bytes and its index record. All of it is immutable and shared.
 type Object struct {
@@ -15,10 +20,55 @@ type Object struct {
 	Fields         map[string]string
 	Deleting       bool
 	Err            error // why Index could not read Value, else nil
+
+	ledger *ledger
+	memos  atomic.Pointer[[]*memo]
 }
 
-// Memo returns the encoding of the object that kind stands for, made by render at the first call and remembered while the
-// cache's budget for that lasts. The bytes are shared. Kinds are small numbers that the caller chooses.
-func (o *Object) Memo(kind int, render func() ([]byte, error)) ([]byte, error) { return render() }
+// newObject reads the index record of a stored value.
+func (c *Cache) newObject(r *resource, kv store.KV) *Object {
+	m, err := r.Index(kv.Key, kv.Value)
+	if err != nil {
+		m = metaFromKey(strings.TrimPrefix(kv.Key, r.Prefix))
+		c.cfg.Log.Error("stored object is unreadable", "key", kv.Key, "err", err)
+	}
+	return &Object{
+		Key:            kv.Key,
+		Namespace:      within(kv.Key, m.Namespace),
+		Name:           within(kv.Key, m.Name),
+		UID:            m.UID,
+		Revision:       kv.ModRevision,
+		CreateRevision: kv.CreateRevision,
+		Value:          kv.Value,
+		Labels:         m.Labels,
+		Fields:         m.Fields,
+		Deleting:       m.Deleting,
+		Err:            err,
+		ledger:         c.memos,
+	}
+}
 
-var errTodo = errors.ErrUnsupported
+// within returns s as a part of key where it is one, so that it needs no memory of its own.
+func within(key, s string) string {
+	if i := strings.LastIndex(key, s); i >= 0 {
+		return key[i : i+len(s)]
+	}
+	return s
+}
+
+// metaFromKey is what namespace/name or name says.
+func metaFromKey(rest string) Meta {
+	if ns, name, ok := strings.Cut(rest, "/"); ok {
+		return Meta{Namespace: ns, Name: name}
+	}
+	return Meta{Name: rest}
+}
+
+// withRevision is the same state shown with another revision: the last state of an object that was deleted then.
+func (o *Object) withRevision(revision int64) *Object {
+	return &Object{
+		Key: o.Key, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
+		Revision: revision, CreateRevision: o.CreateRevision, Value: o.Value,
+		Labels: o.Labels, Fields: o.Fields, Deleting: o.Deleting, Err: o.Err, ledger: o.ledger,
+	}
+}
