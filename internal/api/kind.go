@@ -44,6 +44,7 @@ var (
 	allVerbs    = []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
 	statusVerbs = []string{"get", "patch", "update"}
 	createOnly  = []string{"create"}
+	proxyVerbs  = []string{"create", "delete", "get", "patch", "update"}
 )
 
 // status is the subresource that most kinds have, ruled by s.
@@ -81,8 +82,9 @@ func (k kind) resource(gv schema.GroupVersion) *Resource {
 		r.Categories = []string{k.category}
 	}
 	if r.Columns == nil {
-		r.Columns, r.Row = defaultColumns, defaultRow
+		r.Columns, r.Row = table("Name", "Created At%"), defaultRow
 	}
+	r.FieldLabel = fieldLabel(r.GVK())
 	if !k.virtual {
 		r.Storage, r.Prefix = k.stored(), "/registry/"+k.prefixOf()
 	}
@@ -129,3 +131,12 @@ func typed[T runtime.Object](f func(T, time.Time) []any) func(runtime.Object, ti
 		return f(t, now), nil
 	}
 }
+
+// fieldLabel renames the fields of selectors as upstream's conversions for the kind do.
+func fieldLabel(gvk schema.GroupVersionKind) func(label, value string) (string, string, error) {
+	return func(label, value string) (string, string, error) {
+		return Scheme().ConvertFieldLabel(gvk, label, value)
+	}
+}
+
+var authenticationV1 = schema.GroupVersion{Group: "authentication.k8s.io", Version: "v1"}
