@@ -3,9 +3,11 @@ package network
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 )
 
 // Config says what one node's pod network is made of.
@@ -53,35 +55,85 @@ var ErrPortTaken = errors.New("host port is taken")
 // Network is one node's pod network.
 type Network struct {
 	cfg Config
+	log *slog.Logger
+
+	mu     sync.Mutex
+	leases map[string]lease // by sandbox id
+	pool   *pool
+	bridge int // link index, 0 before Ensure
 }
 
 // New checks cfg and reads the leases; it changes nothing in the kernel.
-func New(cfg Config) (*Network, error) { return &Network{cfg: cfg}, nil }
-
-// Ensure makes bridge, gateway address, routes, forwarding and firewall rules what they should be. It may be called
-// again at any time.
-func (n *Network) Ensure(ctx context.Context) error { return errors.New("network: Ensure is not built yet") }
-
-// Attach gives the namespace in r an eth0 with an address, a default route and lo up, and opens its host ports.
-func (n *Network) Attach(ctx context.Context, r Request) (Result, error) {
-	return Result{}, errors.New("network: Attach is not built yet")
+func New(cfg Config) (*Network, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	n := &Network{cfg: cfg, log: cfg.Log, pool: newPool(cfg.PodCIDR, cfg.LocalAddrs)}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if n.cfg.MTU == 0 {
+		n.cfg.MTU = 1500
+	}
+	var err error
+	if n.leases, err = readLeases(cfg.StateDir, n.log); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	for _, l := range n.leases {
+		n.pool.take(l.IP)
+	}
+	return n, nil
 }
 
-// Detach closes the host ports of sandbox id and frees its address once its link is gone. The link itself goes with
-// the namespace. An unknown id is no error.
-func (n *Network) Detach(ctx context.Context, id string) error {
-	return errors.New("network: Detach is not built yet")
+func (c Config) check() error {
+	if c.Bridge == "" || len(c.Bridge) > 15 {
+		return fmt.Errorf("bridge name %q: 1 to 15 letters are needed", c.Bridge)
+	}
+	if c.Table == "" || c.StateDir == "" {
+		return errors.New("table and state directory must be named")
+	}
+	for what, p := range map[string]netip.Prefix{"pod": c.PodCIDR, "cluster": c.ClusterCIDR, "service": c.ServiceCIDR} {
+		if !p.IsValid() || !p.Addr().Is4() {
+			return fmt.Errorf("%s range %q: an IPv4 range is needed (IPv6 is not built yet)", what, p)
+		}
+	}
+	if c.PodCIDR.Bits() > 30 {
+		return fmt.Errorf("pod range %s: too small for a gateway and a pod", c.PodCIDR)
+	}
+	return nil
 }
 
 // Status returns what sandbox id has, for one that was attached before a restart.
-func (n *Network) Status(id string) (Result, bool) { return Result{}, false }
-
-// Sweep detaches every sandbox that alive does not name: what a crash left behind.
-func (n *Network) Sweep(ctx context.Context, alive map[string]bool) error {
-	return errors.New("network: Sweep is not built yet")
+func (n *Network) Status(id string) (Result, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l, ok := n.leases[id]
+	if !ok {
+		return Result{}, false
+	}
+	return n.result(l), true
 }
 
-// Teardown removes every link, address, route, rule and table that this Network made, and its leases.
-func (n *Network) Teardown(ctx context.Context) error {
-	return errors.New("network: Teardown is not built yet")
+func (n *Network) result(l lease) Result {
+	return Result{IPs: []netip.Addr{l.IP}, Gateway: gateway(n.cfg.PodCIDR), MAC: l.hardware()}
+}
+
+// Detach closes the host ports of sandbox id and frees its address, which is not given out again while its old link
+// lives. The link itself goes with the namespace. An unknown id is no error.
+func (n *Network) Detach(ctx context.Context, id string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l, ok := n.leases[id]
+	if !ok {
+		return nil
+	}
+	if err := n.closePorts(l); err != nil {
+		return fmt.Errorf("detach %s: %w", id, err)
+	}
+	if err := dropLease(n.cfg.StateDir, id); err != nil {
+		return fmt.Errorf("detach %s: %w", id, err)
+	}
+	delete(n.leases, id)
+	n.pool.give(l.IP)
+	return nil
 }
