@@ -2,31 +2,144 @@ package apiserver
 
 import (
 	"context"
-	"crypto/tls"
-	"net"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/discovery"
+	"minato.dev/minato/internal/apiserver/health"
+	"minato.dev/minato/internal/apiserver/openapi"
+	"minato.dev/minato/internal/cache"
+	"minato.dev/minato/internal/run"
+	"minato.dev/minato/internal/store"
 )
 
 // Server is one API server.
 type Server struct {
-	cfg Config
+	cfg   Config
+	log   *slog.Logger
+	sec   Security
+	cache *cache.Cache
+	store store.Store // the cache's: every write is told to it
+
+	resources map[schema.GroupVersionResource]*resource
+	kinds     map[schema.GroupResource]*resource // one of each stored kind, for Objects
+	versions  map[schema.GroupVersion]bool
+	discovery *discovery.Handler
+	openapi   *openapi.Handler
+	health    *health.Handler
+
+	owners    *owners
+	addresses *addresses
+	objects   *Objects
+	kubelet   *kubelets
+
+	running atomic.Pointer[running] // set while Run runs
 }
 
+// running is what a server has only between the begin and the end of Run.
+type running struct {
+	scope      *run.Scope      // of in-process calls and the server's own goroutines
+	watches    context.Context // ends when watches shall
+	endWatches context.CancelFunc
+}
+
+// resource is a served resource with what the server keeps for it.
+type resource struct {
+	*api.Resource
+	memo int // number of this version's renderings in cache.Object.Memo
+}
+
+// renderings of one object in one version that are remembered.
+const (
+	memoJSON = iota
+	memoProtobuf
+	memoKinds
+)
+
 // New checks cfg and returns a server that is not yet running.
-func New(cfg Config) (*Server, error) { return &Server{cfg: cfg}, nil }
+func New(cfg Config) (*Server, error) {
+	if cfg.Store == nil || cfg.Log == nil || cfg.Secure == nil {
+		return nil, errors.New("apiserver: Config needs Store, Log and Secure")
+	}
+	if !cfg.ServiceCIDR.IsValid() {
+		cfg.ServiceCIDR = netip.MustParsePrefix("10.96.0.0/12")
+	}
+	if cfg.NodePorts == (PortRange{}) {
+		cfg.NodePorts = PortRange{30000, 32767}
+	}
+	if cfg.RequestTimeout == 0 {
+		cfg.RequestTimeout = time.Minute
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, resources: map[schema.GroupVersionResource]*resource{},
+		kinds: map[schema.GroupResource]*resource{}, versions: map[schema.GroupVersion]bool{}}
+	var err error
+	if s.cache, err = s.newCache(); err != nil {
+		return nil, err
+	}
+	s.store = s.cache.Store()
+	s.objects = newObjects(s)
+	s.owners = newOwners()
+	s.kubelet = newKubelets(s)
+	if s.addresses, err = newAddresses(s); err != nil {
+		return nil, err
+	}
+	if err := s.describe(); err != nil {
+		return nil, err
+	}
+	if s.sec, err = cfg.Secure(s.objects); err != nil {
+		return nil, fmt.Errorf("apiserver: secure: %w", err)
+	}
+	if s.sec.Authenticator == nil || s.sec.Authorizer == nil {
+		return nil, errors.New("apiserver: Security needs Authenticator and Authorizer")
+	}
+	return s, nil
+}
 
 // Handler is the whole HTTP surface.
-func (s *Server) Handler() http.Handler { return nil }
+func (s *Server) Handler() http.Handler { return s }
 
 // Objects is the door for the server's own parts.
-func (s *Server) Objects() *Objects { return &Objects{s} }
+func (s *Server) Objects() *Objects { return s.objects }
 
-// InProcess is a transport to this server without a socket. The request is authenticated by the certificate, as if it
-// had been the peer's in a TLS handshake.
-func (s *Server) InProcess(cert tls.Certificate) http.RoundTripper { return nil }
+// newCache registers all served resources and returns the cache of the stored ones.
+func (s *Server) newCache() (*cache.Cache, error) {
+	cc := cache.Config{SoleWriter: s.cfg.SoleWriter, Log: s.log}
+	numbers := map[string]int{}
+	for _, r := range api.All() {
+		res := &resource{Resource: r}
+		s.resources[r.GVR()] = res
+		s.versions[r.GroupVersion] = true
+		if !r.Stored() {
+			continue
+		}
+		res.memo = numbers[r.Prefix] * memoKinds
+		numbers[r.Prefix]++
+		s.kinds[r.GroupResource()] = res
+	}
+	for _, r := range api.Stored() {
+		cr := cache.Resource{Prefix: r.Prefix + "/", Index: indexer(r)}
+		if r.Prefix == "/registry/pods" {
+			cr.Indexed = []string{"spec.nodeName"}
+		}
+		cc.Resources = append(cc.Resources, cr)
+	}
+	return cache.New(s.cfg.Store, cc), nil
+}
 
-// Run keeps the cache and calls ready when requests can be answered. It returns when ctx ends.
-func (s *Server) Run(ctx context.Context, ready func()) error { return nil }
-
-// Serve answers on l until ctx ends, then stops watches and drains requests. A nil tlsConfig serves plain HTTP, for tests.
-func (s *Server) Serve(ctx context.Context, l net.Listener, tlsConfig *tls.Config) error { return nil }
+func indexer(r *api.Resource) func(string, []byte) (cache.Meta, error) {
+	return func(_ string, value []byte) (cache.Meta, error) {
+		x, err := r.Index(value)
+		return cache.Meta{Namespace: x.Namespace, Name: x.Name, UID: x.UID, Labels: x.Labels, Fields: x.Fields, Deleting: x.Deleting}, err
+	}
+}

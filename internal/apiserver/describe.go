@@ -1,0 +1,90 @@
+package apiserver
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/discovery"
+	"minato.dev/minato/internal/apiserver/health"
+	"minato.dev/minato/internal/apiserver/openapi"
+)
+
+// describe makes the handlers by which the server tells what it is.
+func (s *Server) describe() error {
+	var gvs []discovery.GroupVersion
+	served := map[string]bool{"version": true}
+	for _, g := range api.Groups() {
+		for _, gv := range g.Versions {
+			d := discovery.GroupVersion{GroupVersion: gv}
+			for _, r := range api.All() {
+				if r.GroupVersion == gv {
+					d.Resources = append(d.Resources, describeResource(r)...)
+				}
+			}
+			slices.SortFunc(d.Resources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
+			gvs = append(gvs, d)
+			if gv.Group == "" {
+				served["api"], served["api/"+gv.Version] = true, true
+			} else {
+				served["apis"], served["apis/"+gv.Group], served["apis/"+gv.String()] = true, true, true
+			}
+		}
+	}
+	var err error
+	if s.discovery, err = discovery.New(gvs, s.cfg.Address); err != nil {
+		return err
+	}
+	s.health = health.New(s.cfg.Checks)
+	s.openapi, err = openapi.New(func(path string) bool { return served[strings.Trim(path, "/")] })
+	return err
+}
+
+func describeResource(r *api.Resource) []metav1.APIResource {
+	out := []metav1.APIResource{{Name: r.Name, SingularName: r.Singular, Namespaced: r.Namespaced, Kind: r.Kind, Verbs: r.Verbs,
+		ShortNames: r.ShortNames, Categories: r.Categories, StorageVersionHash: storageHash(r)}}
+	for _, sub := range r.Subresources {
+		a := metav1.APIResource{Name: r.Name + "/" + sub.Name, Namespaced: r.Namespaced, Kind: r.Kind, Verbs: sub.Verbs}
+		if sub.Kind.Kind != "" {
+			a.Kind = sub.Kind.Kind
+			if sub.Kind.GroupVersion() != r.GroupVersion {
+				a.Group, a.Version = sub.Kind.Group, sub.Kind.Version
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// servePaths lists the server's paths, as upstream's root does.
+func (s *Server) servePaths(w http.ResponseWriter, r *http.Request) {
+	paths := []string{"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/metrics",
+		"/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz", "/version"}
+	for gv := range s.versions {
+		if gv.Group != "" {
+			paths = append(paths, "/apis/"+gv.Group, "/apis/"+gv.String())
+		}
+	}
+	slices.Sort(paths)
+	body, err := json.MarshalIndent(metav1.RootPaths{Paths: slices.Compact(paths)}, "", "  ")
+	if err != nil {
+		writeStatus(w, r, err)
+		return
+	}
+	writeBody(w, r, http.StatusOK, "application/json", body)
+}
+
+// storageHash is upstream's short hash of the version that is stored, by which clients notice a migration.
+func storageHash(r *api.Resource) string {
+	if !r.Stored() {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(r.Storage.Group + "/" + r.Storage.Version + "/" + r.Storage.Kind))
+	return base64.StdEncoding.EncodeToString(sum[:8])
+}

@@ -1,0 +1,181 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"minato.dev/minato/internal/cache"
+	"minato.dev/minato/internal/run"
+)
+
+// follower tells one listener of every change of a kind.
+type follower struct {
+	gr schema.GroupResource
+	f  func(old, new runtime.Object)
+
+	mu    sync.Mutex
+	seen  int64
+	moved chan struct{}
+	known map[string]runtime.Object
+}
+
+// OnChange calls f for each change of gr in order, while the server runs: old is nil for an addition, new is nil for a
+// removal. Objects that are already there are delivered as additions. Call it before Run; f must be quick.
+func (o *Objects) OnChange(gr schema.GroupResource, f func(old, new runtime.Object)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.follows = append(o.follows, &follower{gr: gr, f: f, moved: make(chan struct{}), known: map[string]runtime.Object{}})
+}
+
+// follow starts all followers and returns when each has been told of the present state.
+func (o *Objects) follow(scope *run.Scope) error {
+	o.mu.Lock()
+	follows := o.follows
+	o.mu.Unlock()
+	for _, f := range follows {
+		r, err := o.kind(f.gr)
+		if err != nil {
+			return err
+		}
+		scope.Go("follow "+f.gr.String(), func(ctx context.Context) error { return o.run(ctx, f, r) })
+	}
+	return o.CaughtUp(scope.Context())
+}
+
+// run passes changes on; where the cache had to reload it begins again with the difference.
+func (o *Objects) run(ctx context.Context, f *follower, r *resource) error {
+	for {
+		rev := o.s.cache.Revision()
+		w, err := o.s.cache.Watch(ctx, r.Prefix+"/", rev, nil, cache.WatchOptions{SendInitial: true})
+		if err != nil {
+			return err
+		}
+		err = o.pump(ctx, f, r, w)
+		w.Close()
+		if !errors.Is(err, cache.ErrExpired) {
+			return err
+		}
+	}
+}
+
+func (o *Objects) pump(ctx context.Context, f *follower, r *resource, w *cache.Watcher) error {
+	initial := map[string]bool{}
+	for {
+		events, err := w.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range events {
+			e := &events[i]
+			if e.Type == cache.Bookmark {
+				if e.InitialEnd {
+					f.forget(initial)
+					initial = nil
+				}
+				f.reach(e.Revision)
+				continue
+			}
+			if initial != nil {
+				initial[e.Object.Key] = true
+			}
+			if err := o.tell(f, r, e); err != nil {
+				o.s.log.Error("object not followed", "key", e.Object.Key, "err", err)
+			}
+			if initial == nil {
+				f.reach(e.Revision)
+			}
+		}
+	}
+}
+
+func (o *Objects) tell(f *follower, r *resource, e *cache.Event) error {
+	old := f.known[e.Object.Key]
+	if e.Type == cache.Deleted {
+		delete(f.known, e.Object.Key)
+		f.f(old, nil)
+		return nil
+	}
+	obj, err := o.decode(r, e.Object)
+	if err != nil {
+		return err
+	}
+	f.known[e.Object.Key] = obj
+	f.f(old, obj)
+	return nil
+}
+
+// forget tells of the removal of what a new beginning no longer has.
+func (f *follower) forget(present map[string]bool) {
+	for k, old := range f.known {
+		if !present[k] {
+			delete(f.known, k)
+			f.f(old, nil)
+		}
+	}
+}
+
+func (f *follower) reach(rev int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if rev > f.seen {
+		f.seen = rev
+		close(f.moved)
+		f.moved = make(chan struct{})
+	}
+}
+
+// wait blocks until the listener has been told of everything up to the newest object of its kind.
+func (f *follower) wait(ctx context.Context, rev int64) error {
+	for {
+		f.mu.Lock()
+		seen, moved := f.seen, f.moved
+		f.mu.Unlock()
+		if seen >= rev {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// CaughtUp blocks until every f of OnChange has been told everything that was committed before the call.
+func (o *Objects) CaughtUp(ctx context.Context) error {
+	if _, err := o.s.cache.Fresh(ctx); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	follows := o.follows
+	o.mu.Unlock()
+	for _, f := range follows {
+		r, err := o.kind(f.gr)
+		if err != nil {
+			return err
+		}
+		newest, err := o.newest(r)
+		if err != nil {
+			return err
+		}
+		if err := f.wait(ctx, newest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newest is the revision of the last change of a kind that is still to be seen in its objects.
+func (o *Objects) newest(r *resource) (int64, error) {
+	snap, err := o.s.cache.Snapshot(r.Prefix + "/")
+	if err != nil {
+		return 0, err
+	}
+	rev := int64(0)
+	snap.Ascend("", func(c *cache.Object) bool { rev = max(rev, c.Revision); return true })
+	return rev, nil
+}

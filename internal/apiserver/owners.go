@@ -1,0 +1,147 @@
+package apiserver
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/client-go/applyconfigurations"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"minato.dev/minato/internal/api"
+)
+
+// owners records which manager wrote which fields of which object (metadata.managedFields), and merges applied
+// configurations. The schema of all kinds is parsed when it is first needed, or by warm.
+type owners struct {
+	types func() managedfields.TypeConverter
+
+	mu       sync.Mutex
+	managers map[ownerKey]*managedfields.FieldManager
+}
+
+type ownerKey struct {
+	gvr schema.GroupVersionResource
+	sub string
+}
+
+func newOwners() *owners {
+	return &owners{managers: map[ownerKey]*managedfields.FieldManager{},
+		types: sync.OnceValue(func() managedfields.TypeConverter { return applyconfigurations.NewTypeConverter(api.Scheme()) })}
+}
+
+// warm parses the schema ahead of the first write.
+func (o *owners) warm() { o.types() }
+
+// of returns the manager of a resource's fields as written through sub ("" for the object itself).
+func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldManager, error) {
+	k := ownerKey{gvr: r.GVR()}
+	strategy := r.Strategy
+	if sub != nil {
+		k.sub = sub.Name
+		if sub.Strategy != nil {
+			strategy = sub.Strategy
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if m := o.managers[k]; m != nil {
+		return m, nil
+	}
+	scheme := api.Scheme()
+	m, err := managedfields.NewDefaultFieldManager(o.types(), converter{}, scheme, scheme, r.GVK(), r.Storage.GroupVersion(), k.sub, resetFields(r, strategy))
+	if err != nil {
+		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
+	}
+	o.managers[k] = m
+	return m, nil
+}
+
+// resetFields are the fields that nobody comes to own by writing through this path, for each version of the kind.
+func resetFields(r *resource, s *api.Strategy) map[fieldpath.APIVersion]fieldpath.Filter {
+	if s == nil {
+		return nil
+	}
+	var filter fieldpath.Filter
+	switch {
+	case len(s.OnlyFields) > 0:
+		var only []*fieldpath.SetMatcher
+		for _, f := range s.OnlyFields {
+			only = append(only, fieldpath.MakePrefixMatcherOrDie(pathParts(f)...))
+		}
+		filter = fieldpath.NewIncludeMatcherFilter(only...)
+	case len(s.ResetFields) > 0:
+		set := fieldpath.NewSet()
+		for _, f := range s.ResetFields {
+			set.Insert(fieldpath.MakePathOrDie(pathParts(f)...))
+		}
+		filter = fieldpath.NewExcludeSetFilter(set)
+	default:
+		return nil
+	}
+	out := map[fieldpath.APIVersion]fieldpath.Filter{}
+	for _, other := range api.All() {
+		if other.Prefix == r.Prefix {
+			out[fieldpath.APIVersion(other.GroupVersion.String())] = filter
+		}
+	}
+	return out
+}
+
+// pathParts splits "spec.containers.*.resources"; "*" stands for any name or index.
+func pathParts(f string) []any {
+	var parts []any
+	for _, p := range strings.Split(f, ".") {
+		if p == "*" {
+			parts = append(parts, fieldpath.MatchAnyPathElement())
+			continue
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// converter converts between a kind's versions for field management.
+type converter struct{}
+
+// ConvertToVersion is in runtime.ObjectConvertor.
+func (converter) ConvertToVersion(in runtime.Object, gv runtime.GroupVersioner) (runtime.Object, error) {
+	v, ok := gv.(schema.GroupVersion)
+	if !ok {
+		return nil, fmt.Errorf("convert %T: %v is not one version", in, gv)
+	}
+	return api.Convert(in, v)
+}
+
+// Convert is in runtime.ObjectConvertor.
+func (converter) Convert(in, out, context any) error { return api.Scheme().Convert(in, out, context) }
+
+// ConvertFieldLabel is in runtime.ObjectConvertor.
+func (converter) ConvertFieldLabel(gvk schema.GroupVersionKind, label, value string) (string, string, error) {
+	return api.Scheme().ConvertFieldLabel(gvk, label, value)
+}
+
+// manager is the name under which a request's writes are recorded: its own word, or the first of its user agent.
+func (c *call) manager(named string) string {
+	if named != "" {
+		return named
+	}
+	agent, _, _ := strings.Cut(c.r.UserAgent(), "/")
+	var b strings.Builder
+	for _, r := range agent {
+		if !unicode.IsPrint(r) {
+			continue
+		}
+		if b.Len()+utf8.RuneLen(r) > validation.FieldManagerMaxLength {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

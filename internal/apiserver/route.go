@@ -1,0 +1,152 @@
+package apiserver
+
+import (
+	"net/http"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/negotiate"
+)
+
+// route hands an allowed request to its verb.
+func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.RequestInfo, attrs authorizer.Attributes, u user.Info) {
+	if !info.IsResourceRequest {
+		s.routePath(w, r)
+		return
+	}
+	gv := schema.GroupVersion{Group: info.APIGroup, Version: info.APIVersion}
+	if !s.versions[gv] || (info.APIPrefix == "api") != (gv.Group == "") {
+		http.NotFound(w, r)
+		return
+	}
+	res := s.resources[gv.WithResource(info.Resource)]
+	if res == nil || !fits(res, info) {
+		writeStatus(w, r, notServed())
+		return
+	}
+	c := &call{s: s, w: w, r: r, info: info, attrs: attrs, user: u, res: res, query: r.URL.Query()}
+	if !res.Namespaced {
+		c.info.Namespace = ""
+	}
+	verb, err := c.verb()
+	if err == nil {
+		err = verb(c)
+	}
+	if err != nil {
+		c.warn.write(w.Header())
+		writeStatus(w, r, err)
+	}
+}
+
+// fits says whether the path's form is one that the resource has.
+func fits(res *resource, info *request.RequestInfo) bool {
+	inNamespace := info.Namespace != "" && info.Resource != "namespaces"
+	if !res.Namespaced && inNamespace {
+		return false
+	}
+	if info.Name != "" && res.Namespaced && !inNamespace {
+		return false
+	}
+	return len(info.Parts) <= 3 || info.Subresource == "proxy"
+}
+
+// verb finds what answers the call, and negotiates the answer's form for verbs that answer with objects.
+func (c *call) verb() (func(*call) error, error) {
+	if c.info.Subresource != "" {
+		return c.subVerb()
+	}
+	name := c.info.Verb
+	if c.info.Name != "" && name == "create" || c.info.Name == "" && (name == "update" || name == "patch") || name == "proxy" {
+		return nil, methodNotAllowed()
+	}
+	known := name
+	if !c.res.Stored() && name == "create" {
+		return c.choose((*call).review)
+	}
+	if !c.res.Can(known) {
+		return nil, methodNotAllowed()
+	}
+	verbs := map[string]func(*call) error{"get": (*call).get, "list": (*call).list, "watch": (*call).watch, "create": (*call).create,
+		"update": (*call).update, "patch": (*call).patch, "delete": (*call).delete, "deletecollection": (*call).deleteCollection}
+	if name == "watch" {
+		return verbs[name], nil
+	}
+	if verbs[name] == nil {
+		return nil, methodNotAllowed()
+	}
+	return c.choose(verbs[name])
+}
+
+// choose negotiates the answer's form.
+func (c *call) choose(f func(*call) error) (func(*call) error, error) {
+	var err error
+	c.out, err = negotiate.Choose(c.r, true)
+	return f, err
+}
+
+// subVerb finds what answers a call for a subresource.
+func (c *call) subVerb() (func(*call) error, error) {
+	if c.sub = c.res.Sub(c.info.Subresource); c.sub == nil {
+		return nil, notServed()
+	}
+	if c.info.Verb == "deletecollection" || !can(c.sub, c.info.Verb) {
+		return nil, methodNotAllowed()
+	}
+	switch c.sub.Name {
+	case "scale":
+		return c.choose(map[string]func(*call) error{"get": (*call).getScale, "update": (*call).updateScale, "patch": (*call).patchScale}[c.info.Verb])
+	case "binding":
+		return c.choose((*call).bind)
+	case "eviction":
+		return c.choose((*call).evict)
+	case "token":
+		return c.choose((*call).token)
+	case "log", "exec", "attach", "portforward":
+		return (*call).connectPod, nil
+	case "proxy":
+		return (*call).connectProxy, nil
+	}
+	return c.choose(map[string]func(*call) error{"get": (*call).get, "update": (*call).update, "patch": (*call).patch}[c.info.Verb])
+}
+
+func can(sub *api.Subresource, verb string) bool {
+	for _, v := range sub.Verbs {
+		if v == verb {
+			return true
+		}
+	}
+	return false
+}
+
+// routePath answers what lies outside the resource tree.
+func (s *Server) routePath(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	switch {
+	case s.cfg.Paths[path] != nil:
+		s.cfg.Paths[path].ServeHTTP(w, r)
+	case s.discovery.Serves(path):
+		s.discovery.ServeHTTP(w, r)
+	case s.health.Serves(path):
+		s.health.ServeHTTP(w, r)
+	case strings.HasPrefix(path, "/openapi/v"):
+		s.openapi.ServeHTTP(w, r)
+	case path == "/openid/v1/jwks" && s.sec.Tokens != nil:
+		serveText(w, r, "application/jwk-set+json", s.sec.Tokens.JWKS())
+	case path == "/.well-known/openid-configuration" && s.sec.Tokens != nil:
+		serveText(w, r, "application/json", s.sec.Tokens.OpenIDConfiguration())
+	case path == "/":
+		s.servePaths(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func serveText(w http.ResponseWriter, r *http.Request, mediaType string, body []byte) {
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	writeBody(w, r, http.StatusOK, mediaType, body)
+}

@@ -1,0 +1,95 @@
+package apiserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"minato.dev/minato/internal/run"
+)
+
+// drainTime is how long a stopping server lets running requests finish.
+const drainTime = 10 * time.Second
+
+// Run keeps the cache and calls ready when requests can be answered. It returns when ctx ends and all its goroutines have.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	return run.With(ctx, func(scope *run.Scope) error {
+		loaded := make(chan struct{})
+		scope.Go("cache", func(ctx context.Context) error { return s.cache.Run(ctx, func() { close(loaded) }) })
+		select {
+		case <-loaded:
+		case <-scope.Context().Done():
+			return nil
+		}
+		if err := s.start(scope); err != nil {
+			return err
+		}
+		ready()
+		<-scope.Context().Done()
+		return nil
+	})
+}
+
+// start brings everything up that lives on a loaded cache.
+func (s *Server) start(scope *run.Scope) error {
+	ctx := scope.Context()
+	watches, end := context.WithCancel(ctx)
+	s.running.Store(&running{scope, watches, end})
+	if err := s.objects.follow(scope); err != nil {
+		return err
+	}
+	if err := s.addresses.load(); err != nil {
+		return err
+	}
+	if s.cfg.Prepare != nil {
+		if err := s.cfg.Prepare(ctx, s.objects); err != nil {
+			return err
+		}
+	}
+	scope.Go("field schema", func(context.Context) error { s.owners.warm(); return nil })
+	return nil
+}
+
+// endWatches ends all watches, so that their clients go elsewhere.
+func (s *Server) endWatches() {
+	if r := s.running.Load(); r != nil {
+		r.endWatches()
+	}
+}
+
+// Serve answers on l until ctx ends, then stops watches and drains requests. A nil tlsConfig serves plain HTTP, for tests.
+func (s *Server) Serve(ctx context.Context, l net.Listener, tlsConfig *tls.Config) error {
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 32 * time.Second, IdleTimeout: 90 * time.Second, MaxHeaderBytes: 1 << 20,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	srv.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 250}
+	if tlsConfig != nil {
+		srv.TLSConfig = tlsConfig.Clone()
+		srv.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
+	}
+	return run.With(ctx, func(scope *run.Scope) error {
+		scope.Go("drain", func(ctx context.Context) error {
+			<-ctx.Done()
+			s.endWatches()
+			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+			defer cancel()
+			if err := srv.Shutdown(drain); err != nil {
+				return srv.Close()
+			}
+			return nil
+		})
+		var err error
+		if tlsConfig != nil {
+			err = srv.ServeTLS(l, "", "")
+		} else {
+			err = srv.Serve(l)
+		}
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return err
+	})
+}

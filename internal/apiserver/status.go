@@ -1,0 +1,112 @@
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"minato.dev/minato/internal/apiserver/negotiate"
+	"minato.dev/minato/internal/cache"
+	"minato.dev/minato/internal/store"
+)
+
+// statusOf is the Status that tells a client of err.
+func statusOf(err error) *metav1.Status {
+	var as apierrors.APIStatus
+	if errors.As(err, &as) {
+		st := as.Status()
+		st.Kind, st.APIVersion = "Status", "v1"
+		if st.Status == "" {
+			st.Status = metav1.StatusFailure
+		}
+		if st.Code == 0 {
+			st.Code = http.StatusInternalServerError
+		}
+		return &st
+	}
+	switch {
+	case errors.Is(err, store.ErrNoSpace):
+		return statusOf(apierrors.NewGenericServerResponse(http.StatusInsufficientStorage, "", schema.GroupResource{}, "", err.Error(), 0, false))
+	case errors.Is(err, cache.ErrClosed), errors.Is(err, store.ErrClosed):
+		return statusOf(apierrors.NewServiceUnavailable("the server is shutting down"))
+	}
+	return &metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
+		Code: http.StatusInternalServerError, Reason: metav1.StatusReasonUnknown, Message: err.Error()}
+}
+
+// writeStatus answers r with err in the encoding that r asked for, JSON where it asked for none that fits.
+func writeStatus(w http.ResponseWriter, r *http.Request, err error) {
+	st := statusOf(err)
+	if st.Details != nil && st.Details.RetryAfterSeconds > 0 && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", strconv.Itoa(int(st.Details.RetryAfterSeconds)))
+	}
+	if r.Header.Get("Accept") != "" {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+	}
+	out, bad := negotiate.Choose(r, false)
+	if bad != nil {
+		out = negotiate.Output{Media: negotiate.JSON}
+		if !isNotAcceptable(err) {
+			st = statusOf(bad)
+		}
+	}
+	body, encodeErr := encodeWhole(st, statusKind, out)
+	if encodeErr != nil {
+		http.Error(w, st.Message, int(st.Code))
+		return
+	}
+	writeBody(w, r, int(st.Code), string(out.Media), body)
+}
+
+var statusKind = schema.GroupVersionKind{Version: "v1", Kind: "Status"}
+
+func isNotAcceptable(err error) bool {
+	return apierrors.ReasonForError(err) == metav1.StatusReasonNotAcceptable
+}
+
+// noSpecials keeps error texts from looking like HTML.
+var noSpecials = strings.NewReplacer(`&`, "&amp;", `<`, "&lt;", `>`, "&gt;")
+
+// forbidden is upstream's answer to a refused request.
+func forbidden(a authorizer.Attributes, reason string) error {
+	text := noSpecials.Replace(forbiddenText(a))
+	if reason != "" {
+		text += ": " + reason
+	}
+	return apierrors.NewForbidden(schema.GroupResource{Group: a.GetAPIGroup(), Resource: a.GetResource()}, a.GetName(), errors.New(text))
+}
+
+func forbiddenText(a authorizer.Attributes) string {
+	name := ""
+	if u := a.GetUser(); u != nil {
+		name = u.GetName()
+	}
+	if !a.IsResourceRequest() {
+		return fmt.Sprintf("User %q cannot %s path %q", name, a.GetVerb(), a.GetPath())
+	}
+	resource := a.GetResource()
+	if sub := a.GetSubresource(); sub != "" {
+		resource += "/" + sub
+	}
+	where := "at the cluster scope"
+	if ns := a.GetNamespace(); ns != "" {
+		where = fmt.Sprintf("in the namespace %q", ns)
+	}
+	return fmt.Sprintf("User %q cannot %s resource %q in API group %q %s", name, a.GetVerb(), resource, a.GetAPIGroup(), where)
+}
+
+// methodNotAllowed and notServed are the router's own answers, outside any kind.
+func methodNotAllowed() error {
+	return apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, "", schema.GroupResource{}, "", "405: Method Not Allowed", 0, false)
+}
+
+func notServed() error {
+	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", schema.GroupResource{}, "", "404: Page Not Found", 0, false)
+}

@@ -1,0 +1,142 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"minato.dev/minato/internal/apiserver/negotiate"
+	"minato.dev/minato/internal/cache"
+)
+
+// minWatch is the shortest life of a watch that asks for none; they end between one and two of it.
+const minWatch = 30 * time.Minute
+
+// watch streams the changes of the selected objects.
+//
+// State: (initial objects, their end bookmark)? -> changes -> ended: by the client, the timeout, the server's stop, or
+// with one ERROR event where the cache no longer knows what comes next.
+func (c *call) watch() error {
+	var err error
+	if c.out, err = negotiate.ChooseStream(c.r, true); err != nil {
+		return err
+	}
+	o, err := c.listOptions()
+	if err != nil {
+		return err
+	}
+	rev, err := revisionOf(o.ResourceVersion)
+	if err != nil {
+		var fe *field.Error
+		errors.As(err, &fe)
+		return apierrors.NewInvalid(c.res.GVK().GroupKind(), c.info.Name, field.ErrorList{fe})
+	}
+	e, err := c.newEventWriter()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.watchContext(o)
+	defer cancel()
+	w, err := c.openWatch(ctx, o, rev)
+	switch {
+	case errors.Is(err, cache.ErrExpired):
+		// Upstream has already said 200 when it finds out.
+		e.begin()
+		e.fail(apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, c.s.cache.Revision())))
+		return e.flush()
+	case err != nil:
+		if ctx.Err() != nil {
+			e.begin()
+			return e.flush()
+		}
+		return err
+	}
+	defer w.Close()
+	e.begin()
+	e.bookmarks = o.AllowWatchBookmarks
+	c.stream(ctx, w, e)
+	return nil
+}
+
+// watchContext ends with the client, with the watch's time, or when the server stops.
+func (c *call) watchContext(o *internalversion.ListOptions) (context.Context, context.CancelFunc) {
+	limit := time.Duration((1 + rand.Float64()) * float64(minWatch))
+	if o.TimeoutSeconds != nil && *o.TimeoutSeconds > 0 {
+		limit = time.Duration(*o.TimeoutSeconds) * time.Second
+	}
+	ctx, cancel := context.WithTimeout(c.ctx(), limit)
+	r := c.s.running.Load()
+	if r == nil {
+		return ctx, cancel
+	}
+	forget := context.AfterFunc(r.watches, cancel)
+	return ctx, func() { forget(); cancel() }
+}
+
+// openWatch finds where in the log the watch begins.
+func (c *call) openWatch(ctx context.Context, o *internalversion.ListOptions, rev int64) (*cache.Watcher, error) {
+	sel := c.selectionOf(o)
+	opts := cache.WatchOptions{Bookmarks: o.AllowWatchBookmarks, Field: sel.index, Value: sel.value}
+	prefix := sel.prefix
+	if sel.one != "" {
+		prefix = sel.one
+	}
+	switch {
+	case o.SendInitialEvents != nil:
+		opts.SendInitial = *o.SendInitialEvents
+	case rev == 0:
+		opts.SendInitial = true // "any" and "newest" have always begun with the state
+	}
+	if o.ResourceVersion == "" {
+		if _, err := c.s.cache.Fresh(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if rev > c.s.cache.Revision() {
+		if _, err := c.s.cache.Fresh(ctx); err != nil {
+			return nil, err
+		}
+		if err := c.s.cache.WaitFor(ctx, rev); err != nil {
+			return nil, err
+		}
+	}
+	if rev == 0 {
+		rev = c.s.cache.Revision()
+	}
+	return c.s.cache.Watch(ctx, prefix, rev, sel.filter(), opts)
+}
+
+// stream passes events on until the watch ends.
+func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
+	for {
+		events, err := w.Next(ctx)
+		if err != nil {
+			if errors.Is(err, cache.ErrExpired) {
+				e.fail(apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", e.last, c.s.cache.Revision())))
+				_ = e.flush()
+			}
+			return
+		}
+		for i := range events {
+			if err := e.event(&events[i]); err != nil {
+				c.s.log.Error("watch event not rendered", "resource", c.res.Name, "err", err)
+				e.fail(err)
+				_ = e.flush()
+				return
+			}
+		}
+		if e.flush() != nil {
+			return // the client has gone
+		}
+	}
+}
+
+// initialEnd is the annotation of the bookmark that ends the initial objects.
+const initialEnd = metav1.InitialEventsAnnotationKey

@@ -1,0 +1,197 @@
+package apiserver
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/negotiate"
+	"minato.dev/minato/internal/cache"
+)
+
+// eventWriter renders and frames watch events in the form that was asked for.
+type eventWriter struct {
+	c         *call
+	table     *metav1.TableOptions
+	bookmarks bool
+	last      int64 // revision of the last event
+	buf       []byte
+	flusher   http.Flusher
+}
+
+func (c *call) newEventWriter() (*eventWriter, error) {
+	e := &eventWriter{c: c}
+	e.flusher, _ = c.w.(http.Flusher)
+	if c.out.Shape == negotiate.Table {
+		o, err := tableOptions(c.query)
+		if err != nil {
+			return nil, err
+		}
+		e.table = o
+	}
+	return e, nil
+}
+
+// begin sends the head of the answer, so that the client knows that it is watching.
+func (e *eventWriter) begin() {
+	media := string(e.c.out.Media)
+	if e.c.out.Media == negotiate.Protobuf {
+		media += ";stream=watch"
+	}
+	e.c.warn.write(e.c.w.Header())
+	e.c.w.Header().Set("Content-Type", media)
+	e.c.w.WriteHeader(http.StatusOK)
+	if e.flusher != nil {
+		e.flusher.Flush()
+	}
+}
+
+// event adds one event to what the next flush sends.
+func (e *eventWriter) event(ev *cache.Event) error {
+	e.last = ev.Revision
+	if ev.Type == cache.Bookmark {
+		if !e.bookmarks {
+			return nil
+		}
+		body, err := e.bookmark(ev)
+		if err != nil {
+			return err
+		}
+		e.add(string(ev.Type), body)
+		return nil
+	}
+	body, err := e.object(ev.Object)
+	if err != nil {
+		return err
+	}
+	e.add(string(ev.Type), body)
+	if len(e.buf) > chunk {
+		return e.write()
+	}
+	return nil
+}
+
+func (e *eventWriter) object(o *cache.Object) ([]byte, error) {
+	if e.table != nil {
+		row, err := e.c.res.row(o, e.table.IncludeObject, e.c.out.Version, e.c.s.cfg.Now())
+		if err != nil {
+			return nil, err
+		}
+		return e.asTable(row, o.Revision)
+	}
+	return e.c.res.body(o, e.c.out)
+}
+
+// asTable makes a Table of one row; the columns are named in the first only.
+func (e *eventWriter) asTable(row metav1.TableRow, revision int64) ([]byte, error) {
+	t := &metav1.Table{ListMeta: metav1.ListMeta{ResourceVersion: strconv.FormatInt(revision, 10)}, ColumnDefinitions: []metav1.TableColumnDefinition{},
+		Rows: []metav1.TableRow{row}}
+	if !e.table.NoHeaders {
+		t.ColumnDefinitions = e.c.res.columns()
+		e.table.NoHeaders = true
+	}
+	item, err := encodeItem(t)
+	if err != nil {
+		return nil, err
+	}
+	return nameJSON(item, metaKind(e.c.out, string(negotiate.Table))), nil
+}
+
+// bookmark is an object of the kind that carries only a resourceVersion.
+func (e *eventWriter) bookmark(ev *cache.Event) ([]byte, error) {
+	m := metav1.ObjectMeta{ResourceVersion: strconv.FormatInt(ev.Revision, 10)}
+	if ev.InitialEnd {
+		m.Annotations = map[string]string{initialEnd: "true"}
+	}
+	out, gvk := e.c.out, e.c.res.GVK()
+	switch {
+	case e.table != nil:
+		p := metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/" + out.Version, Kind: string(negotiate.Metadata)}, ObjectMeta: m}
+		raw, err := json.Marshal(p)
+		if err != nil {
+			return nil, err
+		}
+		row := metav1.TableRow{Cells: make([]any, len(e.c.res.columns()))}
+		row.Object.Raw = raw
+		return e.asTable(row, ev.Revision)
+	case out.Shape != negotiate.Whole:
+		return e.encode(&metav1.PartialObjectMetadata{ObjectMeta: m})
+	}
+	obj, err := e.c.res.New()
+	if err != nil {
+		return nil, err
+	}
+	hub := obj.(api.Object)
+	hub.SetResourceVersion(m.ResourceVersion)
+	hub.SetAnnotations(m.Annotations)
+	if out.Media == negotiate.Protobuf {
+		return encodeProtobuf(obj, gvk)
+	}
+	item, err := encodeItem(obj)
+	if err != nil {
+		return nil, err
+	}
+	return nameJSON(item, gvk), nil
+}
+
+func (e *eventWriter) encode(p *metav1.PartialObjectMetadata) ([]byte, error) {
+	gvk := metaKind(e.c.out, string(negotiate.Metadata))
+	if e.c.out.Media == negotiate.Protobuf {
+		return encodeProtobuf(p, gvk)
+	}
+	item, err := encodeItem(p)
+	if err != nil {
+		return nil, err
+	}
+	return nameJSON(item, gvk), nil
+}
+
+// fail adds the ERROR event that tells why the watch ends.
+func (e *eventWriter) fail(err error) {
+	st := statusOf(err)
+	var body []byte
+	if e.c.out.Media == negotiate.Protobuf {
+		body, err = encodeProtobuf(st, statusKind)
+	} else if body, err = encodeItem(st); err == nil {
+		body = nameJSON(body, statusKind)
+	}
+	if err == nil {
+		e.add("ERROR", body)
+	}
+}
+
+func (e *eventWriter) add(kind string, body []byte) {
+	if e.c.out.Media == negotiate.Protobuf {
+		e.buf = appendEvent(e.buf, kind, body)
+		return
+	}
+	e.buf = append(e.buf, `{"type":"`...)
+	e.buf = append(e.buf, kind...)
+	e.buf = append(e.buf, `","object":`...)
+	e.buf = append(e.buf, body...)
+	e.buf = append(e.buf, "}\n"...)
+}
+
+func (e *eventWriter) write() error {
+	if len(e.buf) == 0 {
+		return nil
+	}
+	_, err := e.c.w.Write(e.buf)
+	e.buf = e.buf[:0]
+	if cap(e.buf) > 4*chunk {
+		e.buf = nil
+	}
+	return err
+}
+
+// flush sends what has been added.
+func (e *eventWriter) flush() error {
+	err := e.write()
+	if e.flusher != nil {
+		e.flusher.Flush()
+	}
+	return err
+}

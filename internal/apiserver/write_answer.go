@@ -1,0 +1,57 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/endpoints/handlers/fieldmanager"
+
+	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/negotiate"
+	"minato.dev/minato/internal/cache"
+)
+
+// answerState sends one object that a write has in its hands. The state is used up.
+func (c *call) answerState(code int, st *state) error {
+	if c.out.Shape != negotiate.Whole || c.out.Media == negotiate.Protobuf && c.res.Storage == c.res.GVK() {
+		return c.answer(code, c.res.asCached(st))
+	}
+	obj, err := c.res.toVersion(st.obj)
+	if err != nil {
+		return err
+	}
+	return c.reply(code, obj, c.res.GVK())
+}
+
+// asCached shows a state as the cache would.
+func (r *resource) asCached(st *state) *cache.Object {
+	m := st.obj.(metav1.Object)
+	return &cache.Object{Key: r.Key(m.GetNamespace(), m.GetName()), Namespace: m.GetNamespace(), Name: m.GetName(), UID: string(m.GetUID()),
+		Revision: st.revision, Value: st.value, Labels: m.GetLabels()}
+}
+
+// keepTimes leaves the times of field management alone where nothing else has changed.
+func keepTimes(ctx context.Context, obj, old api.Object) (api.Object, error) {
+	out, err := fieldmanager.IgnoreManagedFieldsTimestampsTransformer(ctx, obj, old)
+	if err != nil {
+		return nil, err
+	}
+	return out.(api.Object), nil
+}
+
+func needsVersion(gr schema.GroupResource, name string) error {
+	return apierrors.NewInvalid(schema.GroupKind{Group: gr.Group, Kind: gr.Resource}, name, field.ErrorList{
+		field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
+}
+
+func badVersion(version string, err error) error {
+	if n, ok := err.(*strconv.NumError); ok {
+		err = fmt.Errorf("strconv.ParseUint: parsing %q: %w", version, n.Err)
+	}
+	return field.Invalid(field.NewPath("resourceVersion"), version, err.Error())
+}
