@@ -1,10 +1,36 @@
 package api
 
+import (
+	"strings"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/kubernetes/pkg/apis/networking/validation"
+)
+
 func ipAddress() kind {
 	return kind{
 		group: "networking.k8s.io",
 		name:  "IPAddress", plural: "ipaddresses",
 		short:   []string{"ip"},
 		cluster: true,
+		strategy: &Strategy{
+			Validate:       valid(validation.ValidateIPAddress),
+			ValidateUpdate: validBoth(validation.ValidateIPAddress, validation.ValidateIPAddressUpdate),
+		},
+		columns: table("Name", "ParentRef", "Age"),
+		row: typed(func(ip *networkingv1.IPAddress, now time.Time) []any {
+			parent := "<none>"
+			if p := ip.Spec.ParentRef; p != nil {
+				gr := schema.GroupResource{Group: p.Group, Resource: p.Resource}
+				parent = strings.ToLower(gr.String())
+				if p.Namespace != "" {
+					parent += "/" + p.Namespace
+				}
+				parent += "/" + p.Name
+			}
+			return []any{ip.Name, parent, age(ip.CreationTimestamp, now)}
+		}),
 	}
 }
