@@ -99,7 +99,7 @@ func (n *Network) connect(l lease, ns netns.NsHandle, pod *netlink.Handle) (leas
 		err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: podLink, PeerNamespace: netlink.NsFd(ns),
 			PeerHardwareAddr: l.hardware(), PeerMTU: uint32(n.cfg.MTU)})
 		if err == nil {
-			return l, nil
+			return l, n.hairpin(attrs.Name)
 		}
 		if !errors.Is(err, unix.EEXIST) {
 			return l, fmt.Errorf("link %s: %w", attrs.Name, err)
@@ -115,6 +115,19 @@ func (n *Network) connect(l lease, ns netns.NsHandle, pod *netlink.Handle) (leas
 		}
 	}
 	return l, fmt.Errorf("%w: the links of the last pods have not gone yet", ErrExhausted)
+}
+
+// hairpin lets the bridge send a frame back by the port it came from. Only hosts that pass bridged frames to nftables
+// (net.bridge.bridge-nf-call-iptables) need it, for a pod that reaches itself by a service or host port.
+func (n *Network) hairpin(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkSetHairpin(link, true)
+	}
+	if err != nil {
+		return fmt.Errorf("link %s: %w", name, err)
+	}
+	return nil
 }
 
 // connected reports whether the pod's link is the peer of the host's.

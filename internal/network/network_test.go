@@ -382,3 +382,17 @@ func snapshot(t *testing.T) string {
 	}
 	return b.String()
 }
+
+func TestAttachTime(t *testing.T) {
+	n := start(t, config(t))
+	const pods = 20
+	var at []string
+	for range pods {
+		at = append(at, pod(t))
+	}
+	begin := time.Now()
+	for i, p := range at {
+		attach(t, n, fmt.Sprint(i), p)
+	}
+	t.Logf("attach: %v a pod", time.Since(begin)/pods)
+}
