@@ -1,0 +1,73 @@
+# Minato: build, run, test. `make help` lists the targets.
+
+VERSION  := v1.37.2+minato.0.1.0
+DATA     ?= /var/lib/minato
+EMBEDDED := internal/cluster/bin
+K8S      := v1.37.2
+
+export CGO_ENABLED := 0
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+KUBECTL_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# What the programs and their tests need from Debian. A machine that has all of it is not asked anything.
+PACKAGES := gcc:gcc libc6-dev:/usr/include/stdio.h nftables:nft iproute2:ip busybox-static:/usr/share/doc/busybox-static docker-registry:docker-registry debootstrap:debootstrap openssl:openssl procps:ps
+
+.PHONY: deps
+deps: ## install missing Debian packages and Go modules
+	@missing=""; for p in $(PACKAGES); do \
+	  case $${p#*:} in /*) test -e $${p#*:} ;; *) PATH=$$PATH:/usr/sbin:/sbin command -v $${p#*:} >/dev/null ;; esac || missing="$$missing $${p%%:*}"; \
+	done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@go mod download
+
+.PHONY: build
+build: embedded ## build bin/minato and bin/kubectl
+	go build -ldflags '$(LDFLAGS)' -o bin/minato ./cmd/minato
+	go build -ldflags '$(KUBECTL_LDFLAGS)' -o bin/kubectl ./cmd/kubectl
+
+# The small programs inside minato. They are copied only when they differ, so that an unchanged build stays cached.
+.PHONY: embedded
+embedded:
+	@mkdir -p bin
+	CGO_ENABLED=1 go build -tags 'osusergo netgo' -ldflags '-s -w -linkmode external -extldflags -static' -o bin/minato-shim ./cmd/minato-shim
+	go build -ldflags '-s -w' -o bin/minato-hello ./cmd/minato-hello
+	@for p in minato-shim minato-hello; do cmp -s bin/$$p $(EMBEDDED)/$$p || cp bin/$$p $(EMBEDDED)/$$p; done
+
+.PHONY: up
+up: deps build ## start a one-node cluster in the background
+	bin/minato up --detach --data-dir $(DATA)
+
+.PHONY: down
+down: ## stop it and clean up the machine
+	bin/minato down --data-dir $(DATA)
+
+.PHONY: purge
+purge: ## stop it and remove its data too
+	bin/minato down --purge --data-dir $(DATA)
+
+.PHONY: test
+test: deps build test-unit test-race test-script ## everything that CI runs
+
+.PHONY: test-unit
+test-unit: embedded ## laws, tables and stories beside the code
+	go vet ./...
+	go test -timeout 15m ./internal/... ./cmd/...
+
+# Packages without Kubernetes imports: their race builds are cheap.
+RACE := ./internal/run ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/...
+
+.PHONY: test-race
+test-race: ## what is concurrent, under the race detector
+	CGO_ENABLED=1 go test -race -timeout 15m $(RACE)
+
+.PHONY: test-script
+test-script: build ## whole-program stories with real kubectl, in network namespaces of their own
+	go test -count=1 -timeout 30m ./test/...
+
+.PHONY: generate
+generate: ## make generated files again
+	go generate ./internal/...

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"minato.dev/minato/internal/cluster"
+)
+
+// report is what `minato status -o json` prints.
+type report struct {
+	Running    bool   `json:"running"`
+	Pid        int    `json:"pid,omitempty"`
+	Server     string `json:"server"`
+	Kubeconfig string `json:"kubeconfig"`
+	Context    string `json:"context"`
+	Node       string `json:"node"`
+	PodCIDR    string `json:"podCIDR"`
+	Services   string `json:"serviceCIDR"`
+	DNS        string `json:"dns"`
+	DataDir    string `json:"dataDir"`
+	Log        string `json:"log"`
+}
+
+func (e *env) status() *cobra.Command {
+	output := ""
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "Say whether the cluster runs and how to reach it",
+		Example: "  minato status\n  minato status -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			id, err := cluster.ReadIdentity(e.data)
+			if errors.Is(err, fs.ErrNotExist) {
+				return exitError{3, fmt.Errorf("no cluster in %s; start one with `minato up`", e.data)}
+			}
+			if err != nil {
+				return err
+			}
+			pid, err := cluster.Running(e.data)
+			if err != nil {
+				return err
+			}
+			paths := cluster.Paths{Data: e.data}
+			r := report{Running: pid != 0, Pid: pid, Server: fmt.Sprintf("https://127.0.0.1:%d", id.Port), Kubeconfig: paths.AdminKubeconfig(),
+				Context: id.Context, Node: id.NodeName, PodCIDR: id.PodCIDR.String(), Services: id.ServiceCIDR.String(),
+				DNS: id.DNSIP().String(), DataDir: e.data, Log: paths.Log()}
+			if err := e.printStatus(r, output); err != nil {
+				return err
+			}
+			if !r.Running {
+				return exitError{code: 3}
+			}
+			return nil
+		},
+	}
+	e.dataDir(c)
+	c.Flags().StringVarP(&output, "output", "o", "", "json, or empty for text")
+	return c
+}
+
+func (e *env) printStatus(r report, output string) error {
+	switch strings.ToLower(output) {
+	case "json":
+		enc := json.NewEncoder(e.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	case "":
+	default:
+		return exitError{2, fmt.Errorf("--output %q: must be json or empty", output)}
+	}
+	state := "stopped; `minato up` starts it"
+	if r.Running {
+		state = fmt.Sprintf("running (process %d)", r.Pid)
+	}
+	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{{"cluster", state}, {"API", r.Server}, {"kubeconfig", r.Kubeconfig}, {"context", r.Context}, {"node", r.Node},
+		{"pods", r.PodCIDR}, {"Services", r.Services}, {"DNS", r.DNS}, {"data", r.DataDir}, {"log", r.Log}} {
+		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+	}
+	return w.Flush()
+}

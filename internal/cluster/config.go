@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// DefaultDataDir is where a cluster lives unless it is told otherwise.
+const DefaultDataDir = "/var/lib/minato"
+
+// Config is what a user can say about a cluster. It is valid once Complete has returned no error.
+type Config struct {
+	DataDir     string
+	Port        int    // of the API server
+	BindAddress string // that the API server and the kubelet listen on
+	NodeName    string
+	NodeIP      string // address that the node is known by; empty: found out
+	PodCIDR     string // pods of the whole cluster; empty: chosen at the first start
+	ServiceCIDR string // ClusterIPs; empty: chosen at the first start
+	Context     string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
+	Version     string
+	Log         *slog.Logger
+}
+
+// Complete fills in defaults and checks everything that can be checked without touching the machine.
+func (c Config) Complete() (Config, error) {
+	if c.DataDir == "" {
+		c.DataDir = DefaultDataDir
+	}
+	dir, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		return c, fmt.Errorf("data directory %q: %w", c.DataDir, err)
+	}
+	c.DataDir = dir
+	if c.Port == 0 {
+		c.Port = 6443
+	}
+	if c.BindAddress == "" {
+		c.BindAddress = "0.0.0.0"
+	}
+	if c.NodeName == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return c, fmt.Errorf("host name: %w; give one with --node-name", err)
+		}
+		c.NodeName = strings.ToLower(host)
+	}
+	return c, c.check()
+}
+
+func (c Config) check() error {
+	var errs []error
+	if c.Port < 1 || c.Port > 65535 {
+		errs = append(errs, fmt.Errorf("--port %d: must be between 1 and 65535", c.Port))
+	}
+	if msgs := validation.IsDNS1123Subdomain(c.NodeName); len(msgs) > 0 {
+		errs = append(errs, fmt.Errorf("--node-name %q: %s", c.NodeName, strings.Join(msgs, "; ")))
+	}
+	if _, err := netip.ParseAddr(c.BindAddress); err != nil {
+		errs = append(errs, fmt.Errorf("--bind-address %q: must be an IP address, for example 0.0.0.0 or 127.0.0.1", c.BindAddress))
+	}
+	if c.NodeIP != "" {
+		if ip, err := netip.ParseAddr(c.NodeIP); err != nil || !ip.Is4() || ip.IsLoopback() || ip.IsUnspecified() {
+			errs = append(errs, fmt.Errorf("--node-ip %q: must be an IPv4 address of this machine other than loopback", c.NodeIP))
+		}
+	}
+	for flag, v := range map[string]string{"--pod-cidr": c.PodCIDR, "--service-cidr": c.ServiceCIDR} {
+		if v == "" {
+			continue
+		}
+		if p, err := netip.ParsePrefix(v); err != nil || !p.Addr().Is4() || p.Masked() != p || p.Bits() > 24 {
+			errs = append(errs, fmt.Errorf("%s %q: must be an IPv4 range of at least 256 addresses, for example 10.244.0.0/16", flag, v))
+		}
+	}
+	return errors.Join(errs...)
+}

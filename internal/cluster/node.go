@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/cri"
+	"minato.dev/minato/internal/image"
+	"minato.dev/minato/internal/kubelet"
+	"minato.dev/minato/internal/network"
+	"minato.dev/minato/internal/run"
+	"minato.dev/minato/internal/runtime"
+	"minato.dev/minato/internal/shim"
+)
+
+// node is the node's ground: pod network, images and container runtime. It needs no API server.
+type node struct {
+	a   *assembly
+	cri *cri.Client // set before ready
+}
+
+// run starts the runtime and keeps it until ctx ends. Containers outlive it.
+func (n *node) run(ctx context.Context, ready func()) error {
+	net, err := n.a.network()
+	if err != nil {
+		return err
+	}
+	if err := net.Ensure(ctx); err != nil {
+		return fmt.Errorf("pod network: %w", err)
+	}
+	images, err := n.a.images(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := n.a.runtimeConfig(images, net)
+	if err != nil {
+		return err
+	}
+	server, err := runtime.New(cfg)
+	if err != nil {
+		return err
+	}
+	return run.With(ctx, func(s *run.Scope) error {
+		up := make(chan struct{})
+		s.Go("cri", func(ctx context.Context) error { return server.Run(ctx, func() { close(up) }) })
+		select {
+		case <-up:
+		case <-s.Context().Done():
+			return nil
+		}
+		if n.cri, err = cri.Dial(s.Context(), cfg.Socket); err != nil {
+			return err
+		}
+		s.Go("cri client", func(ctx context.Context) error { <-ctx.Done(); return n.cri.Close() })
+		s.Go("local socket", func(ctx context.Context) error { return local{images}.run(ctx, n.a.paths.LocalSocket()) })
+		n.a.report("container runtime")
+		ready()
+		return nil
+	})
+}
+
+func (a *assembly) network() (*network.Network, error) {
+	return network.New(network.Config{
+		Bridge: a.id.Bridge, PodCIDR: a.id.nodeCIDR(), ClusterCIDR: a.id.PodCIDR, ServiceCIDR: a.id.ServiceCIDR,
+		StateDir: a.paths.network(), Table: a.id.table(), LocalAddrs: []netip.Addr{a.id.DNSIP()}, Log: a.log.With("room", "network"),
+	})
+}
+
+// images opens the image store and puts the built-in image into it.
+func (a *assembly) images(ctx context.Context) (*image.Store, error) {
+	st, err := image.Open(image.Config{Dir: a.paths.Images(), Log: a.log.With("room", "image"), UserAgent: "minato/" + a.cfg.Version})
+	if err != nil {
+		return nil, err
+	}
+	hello, err := program("minato-hello")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := st.EnsureBuiltin(ctx, hello); err != nil {
+		return nil, fmt.Errorf("built-in image: %w", err)
+	}
+	return st, nil
+}
+
+func (a *assembly) runtimeConfig(images *image.Store, net *network.Network) (runtime.Config, error) {
+	helper, err := extract(a.paths.bin(), "minato-shim")
+	if err != nil {
+		return runtime.Config{}, err
+	}
+	log := a.log.With("room", "runtime")
+	return runtime.Config{
+		Root: a.paths.runtime(), RunDir: a.paths.Run + "/runtime", Socket: a.paths.CRISocket(),
+		Shim:   shim.Config{Binary: helper, RunDir: a.paths.shim(), Cgroup: a.id.cgroup() + "/shim", Log: log},
+		Images: images, Network: net, Version: a.cfg.Version, Log: log,
+	}, nil
+}
+
+// kubelet runs the node's agent with the node's own identity and mirrors.
+func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func()) error {
+	c := p.client(a.pki.Node, "minato/kubelet")
+	pool := x509.NewCertPool()
+	pool.AddCert(a.pki.CA.Leaf())
+	return withViews(ctx, c, a.log, func(s *run.Scope, vs *client.Views) error {
+		rec := client.NewRecorder(c, a.log, "kubelet", a.id.NodeName)
+		k, err := kubelet.New(kubelet.Config{
+			NodeName: a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
+			RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
+			ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
+			Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
+			ServingCert: &a.pki.Kubelet.TLS, ClientCA: pool, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"),
+		}, c, vs, rec)
+		if err != nil {
+			return err
+		}
+		s.Go("events", rec.Run)
+		s.Go("kubelet", func(ctx context.Context) error { return k.Run(ctx, ready) })
+		return nil
+	})
+}

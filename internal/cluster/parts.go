@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+
+	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers"
+	"minato.dev/minato/internal/dns"
+	"minato.dev/minato/internal/proxy"
+	"minato.dev/minato/internal/run"
+	"minato.dev/minato/internal/scheduler"
+)
+
+const clusterDomain = "cluster.local"
+
+// withViews runs body with mirrors of c that end after everything that body started.
+func withViews(ctx context.Context, c *client.Client, log *slog.Logger, body func(*run.Scope, *client.Views) error) error {
+	vs := client.NewViews(ctx, c, log)
+	err := run.With(ctx, func(s *run.Scope) error { return body(s, vs) })
+	if e := vs.Wait(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// minds runs everything that only decides: controllers, scheduler, Service proxy and DNS. They share one set of
+// mirrors, read as the controller manager; each writes as itself.
+func (a *assembly) minds(ctx context.Context, p *plane, dnsReady func()) error {
+	reader := p.client(a.pki.ControllerManager, "minato/controllers")
+	return withViews(ctx, reader, a.log, func(s *run.Scope, vs *client.Views) error {
+		list, err := a.controllers(s, p, vs)
+		if err != nil {
+			return err
+		}
+		s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, a.log, list) })
+		a.scheduler(s, p, vs)
+		s.Go("proxy", func(ctx context.Context) error { return a.proxy(vs).Run(ctx, func() {}) })
+		s.Go("dns", func(ctx context.Context) error { return a.dns(vs).Run(ctx, dnsReady) })
+		return nil
+	})
+}
+
+func (a *assembly) controllers(s *run.Scope, p *plane, vs *client.Views) ([]control.Controller, error) {
+	var failed error
+	list := controllers.All(func(account string) (*client.Views, *client.Recorder) {
+		c, err := p.account(account)
+		if err != nil {
+			failed = err
+			c = vs.Client()
+		}
+		rec := client.NewRecorder(c, a.log, account, "")
+		s.Go("events of "+account, rec.Run)
+		return vs.As(c), rec
+	}, a.pki.CA.CertPEM, a.log)
+	return list, failed
+}
+
+func (a *assembly) scheduler(s *run.Scope, p *plane, vs *client.Views) {
+	c := p.client(a.pki.Scheduler, "minato/scheduler")
+	rec := client.NewRecorder(c, a.log, "default-scheduler", "")
+	s.Go("scheduler events", rec.Run)
+	s.Go("scheduler", scheduler.New(vs.As(c), rec, a.log.With("room", "scheduler")).Run)
+}
+
+func (a *assembly) proxy(vs *client.Views) *proxy.Proxy {
+	return proxy.New(proxy.Config{NodeName: a.id.NodeName, Table: a.id.serviceTable(), ClusterCIDR: a.id.PodCIDR, Bridge: a.id.Bridge,
+		Views: vs, Log: a.log.With("room", "proxy")})
+}
+
+func (a *assembly) dns(vs *client.Views) *dns.Server {
+	return dns.New(dns.Config{Domain: clusterDomain, Listen: []string{net.JoinHostPort(a.id.DNSIP().String(), "53")},
+		Upstreams: upstreams("/etc/resolv.conf"), Views: vs, Log: a.log.With("room", "dns")})
+}
+
+// upstreams are the name servers of the machine. A missing file means that there are none.
+func upstreams(path string) (out []string) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "nameserver" {
+			out = append(out, net.JoinHostPort(f[1], "53"))
+		}
+	}
+	return out
+}

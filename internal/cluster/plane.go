@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"minato.dev/minato/internal/apiserver"
+	"minato.dev/minato/internal/apiserver/admission"
+	"minato.dev/minato/internal/apiserver/authn"
+	"minato.dev/minato/internal/apiserver/authz"
+	"minato.dev/minato/internal/apiserver/bootstrap"
+	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/pki"
+	"minato.dev/minato/internal/run"
+	"minato.dev/minato/internal/store"
+)
+
+// plane is the control plane's ground: etcd and the API server on it.
+type plane struct {
+	a      *assembly
+	server *apiserver.Server // set before ready
+}
+
+// run opens the store, loads the API server and answers on l until ctx ends.
+func (p *plane) run(ctx context.Context, l net.Listener, ready func()) error {
+	st, err := store.Open(ctx, store.Config{Dir: p.a.paths.etcd(), Log: p.a.log.With("room", "etcd")})
+	if err != nil {
+		return fmt.Errorf("open etcd: %w", err)
+	}
+	defer func() {
+		if err := st.Close(); err != nil {
+			p.a.log.Error("etcd did not close cleanly", "err", err)
+		}
+	}()
+	p.a.report("etcd")
+	if p.server, err = apiserver.New(p.config(st)); err != nil {
+		return err
+	}
+	return run.With(ctx, func(s *run.Scope) error {
+		loaded := make(chan struct{})
+		s.Go("api server", func(ctx context.Context) error {
+			return p.server.Run(ctx, func() { close(loaded) })
+		})
+		select {
+		case <-loaded:
+		case <-s.Context().Done():
+			return nil
+		}
+		s.Go("https", func(ctx context.Context) error { return p.server.Serve(ctx, l, p.tls()) })
+		p.a.report("API")
+		ready()
+		return nil
+	})
+}
+
+func (p *plane) tls() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{p.a.pki.APIServer.TLS}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
+}
+
+func (p *plane) config(st store.Store) apiserver.Config {
+	return apiserver.Config{
+		Store: st, SoleWriter: true, Log: p.a.log.With("room", "apiserver"),
+		Secure: p.secure,
+		Prepare: func(ctx context.Context, s bootstrap.Store) error {
+			_, err := bootstrap.Ensure(ctx, s, p.bootstrap())
+			return err
+		},
+		ServiceCIDR: p.a.id.ServiceCIDR,
+		Address:     p.a.address(),
+		Kubelet: &tls.Config{Certificates: []tls.Certificate{p.a.pki.KubeletClient.TLS}, RootCAs: p.a.pki.CA.Pool(),
+			MinVersion: tls.VersionTLS12},
+	}
+}
+
+func (p *plane) bootstrap() bootstrap.Config {
+	return bootstrap.Config{
+		AdvertiseIP: p.a.nodeIP.AsSlice(), AdvertisePort: p.a.id.Port,
+		ServiceIP: p.a.id.ServiceIP().AsSlice(), ServiceCIDRs: []string{p.a.id.ServiceCIDR.String()},
+		ClientCAPEM: p.a.pki.CA.CertPEM, FrontProxyPEM: p.a.pki.FrontProxyCA.CertPEM, FrontProxyName: "front-proxy-client",
+	}
+}
+
+// secure makes the usual guards: certificates and tokens, node authorizer and RBAC, the admission chain.
+func (p *plane) secure(o *apiserver.Objects) (apiserver.Security, error) {
+	tokens, err := authn.NewIssuer(authn.IssuerConfig{Key: p.a.pki.ServiceAccountKey, Objects: o})
+	if err != nil {
+		return apiserver.Security{}, err
+	}
+	az := authz.New(authz.Config{CaughtUp: o.CaughtUp})
+	for _, gr := range authz.Watched() {
+		o.OnChange(gr, az.Observe)
+	}
+	return apiserver.Security{
+		Authenticator: authn.New(authn.Config{ClientCA: p.a.pki.CA.Pool(), Tokens: tokens, Anonymous: true}),
+		Authorizer:    az, Rules: az, Tokens: tokens,
+		Admission: admission.New(admission.Config{Objects: o, Authorizer: az, Escalation: az, Log: p.a.log.With("room", "admission"),
+			WriteQuotaStatus: func(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error) {
+				changed := q.DeepCopy()
+				return changed, o.Update(ctx, corev1.Resource("resourcequotas"), runtime.Object(changed))
+			}}),
+	}, nil
+}
+
+// address is where clients on other machines reach the API server.
+func (a *assembly) address() string {
+	return net.JoinHostPort(a.nodeIP.String(), strconv.Itoa(a.id.Port))
+}
+
+// client is an in-process client that shows pair: the same checks as for anybody else, without a socket.
+func (p *plane) client(pair *pki.Pair, agent string) *client.Client {
+	return client.New("https://"+p.a.address(), p.server.InProcess(pair.TLS), agent)
+}
+
+// account is a client that acts as a service account of kube-system, by a certificate that lives in memory only.
+func (p *plane) account(name string) (*client.Client, error) {
+	pair, err := p.a.pki.CA.ClientPair("system:serviceaccount:kube-system:"+name, "system:serviceaccounts", "system:serviceaccounts:kube-system")
+	if err != nil {
+		return nil, fmt.Errorf("certificate for %s: %w", name, err)
+	}
+	return p.client(pair, "minato/"+name), nil
+}
