@@ -2,8 +2,11 @@ package health
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
-	"time"
+	"slices"
+	"strings"
 )
 
 // A Check is one named condition. Check returns nil where all is well; it must obey ctx and answer in milliseconds.
@@ -14,40 +17,116 @@ type Check struct {
 }
 
 // Handler serves the paths of this package.
-type Handler struct{}
-
-// New returns a handler for the checks, which are run in this order.
-func New(checks []Check) *Handler { return &Handler{} }
-
-// Serves says whether path belongs to this handler.
-func (h *Handler) Serves(path string) bool { return false }
-
-// ServeHTTP answers GET and HEAD.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
-
-// Request is one finished request, with upstream's label values.
-type Request struct {
-	Verb        string // GET, LIST, WATCH, POST, PUT, PATCH, APPLY, DELETE, DELETECOLLECTION, CONNECT
-	Group       string
-	Version     string
-	Resource    string
-	Subresource string
-	Scope       string // "resource", "namespace", "cluster" or ""
-	Component   string // "apiserver"
-	DryRun      string
-	Code        int
-	Bytes       int // written to the client
-	Took        time.Duration
+type Handler struct {
+	paths   map[string]http.Handler
+	metrics *Metrics
 }
 
-// Metrics counts requests under upstream's names.
-type Metrics struct{}
+// New returns a handler for the checks, which are run in this order after "ping". metrics may be nil: then /metrics shows what the
+// rest of the process counts.
+func New(checks []Check, metrics *Metrics) *Handler {
+	h := &Handler{paths: map[string]http.Handler{"/version": http.HandlerFunc(serveVersion), "/metrics": metrics.handler()}, metrics: metrics}
+	checks = append([]Check{{Name: "ping", Live: true, Check: func(context.Context) error { return nil }}}, checks...)
+	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live })
+	for name, set := range map[string][]Check{"healthz": checks, "livez": live, "readyz": checks} {
+		h.paths["/"+name] = root(name, set)
+		for _, c := range set {
+			h.paths["/"+name+"/"+c.Name] = single(c)
+		}
+	}
+	h.addProfiles()
+	return h
+}
 
-// NewMetrics returns metrics registered with the process's registry. It is to be called once a process.
-func NewMetrics() *Metrics { return &Metrics{} }
+// handler returns who serves path, nil where no one does.
+func (h *Handler) handler(path string) http.Handler {
+	if x := h.paths[path]; x != nil {
+		return x
+	}
+	if x := h.paths[strings.TrimSuffix(path, "/")]; x != nil {
+		return x
+	}
+	if strings.HasPrefix(path, profiles) {
+		return h.paths[profiles]
+	}
+	return nil
+}
 
-// Observe counts a finished request.
-func (m *Metrics) Observe(r Request) {}
+// Serves says whether path belongs to this handler.
+func (h *Handler) Serves(path string) bool { return h.handler(path) != nil }
 
-// Begin counts a running request until done is called; a watch or exec is "long running".
-func (m *Metrics) Begin(verb string, mutating, longRunning bool) (done func()) { return func() {} }
+// ServeHTTP answers GET and HEAD; profiles also POST, as their tools do.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := h.handler(r.URL.Path)
+	switch {
+	case x == nil:
+		http.NotFound(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.HasPrefix(r.URL.Path, profiles):
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
+	default:
+		x.ServeHTTP(w, r)
+	}
+}
+
+// root runs all checks but those that the query excludes. Why a check fails is told only by its own path, which needs
+// more rights, and in the log of who fails.
+func root(name string, checks []Check) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		report, failed := run(r.Context(), checks, query["exclude"])
+		if failed {
+			text(w, http.StatusInternalServerError, report+name+" check failed\n")
+			return
+		}
+		if !query.Has("verbose") {
+			text(w, http.StatusOK, "ok")
+			return
+		}
+		text(w, http.StatusOK, report+name+" check passed\n")
+	})
+}
+
+func run(ctx context.Context, checks []Check, excluded []string) (report string, failed bool) {
+	var b strings.Builder
+	unknown := slices.Clone(excluded)
+	for _, c := range checks {
+		if slices.Contains(excluded, c.Name) {
+			unknown = slices.DeleteFunc(unknown, func(s string) bool { return s == c.Name })
+			fmt.Fprintf(&b, "[+]%s excluded: ok\n", c.Name)
+			continue
+		}
+		if c.Check(ctx) != nil {
+			failed = true
+			fmt.Fprintf(&b, "[-]%s failed: reason withheld\n", c.Name)
+			continue
+		}
+		fmt.Fprintf(&b, "[+]%s ok\n", c.Name)
+	}
+	if slices.Sort(unknown); len(unknown) > 0 {
+		quoted := make([]string, len(unknown))
+		for i, s := range unknown {
+			quoted[i] = fmt.Sprintf("%q", s)
+		}
+		fmt.Fprintf(&b, "warn: some health checks cannot be excluded: no matches for %s\n", strings.Join(quoted, ","))
+	}
+	return b.String(), failed
+}
+
+func single(c Check) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := c.Check(r.Context()); err != nil {
+			text(w, http.StatusInternalServerError, fmt.Sprintf("internal server error: %v\n", err))
+			return
+		}
+		text(w, http.StatusOK, "ok")
+	})
+}
+
+func text(w http.ResponseWriter, code int, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
+	w.WriteHeader(code)
+	io.WriteString(w, s)
+}
