@@ -26,8 +26,10 @@ type blobReader struct {
 	body io.ReadCloser
 	stop func()
 	idle *time.Timer
-	bad  int // tries without a byte
-	err  error
+	// whole: the host has said how long its answer is, so an end without an error is the end of the blob as it has it.
+	whole bool
+	bad   int // tries without a byte
+	err   error
 }
 
 func (s *session) blob(ctx context.Context, d ocispec.Descriptor) (*blobReader, error) {
@@ -53,8 +55,8 @@ func (r *blobReader) Read(b []byte) (int, error) {
 			r.bad = 0
 			return n, nil
 		}
-		if errors.Is(err, io.EOF) && r.off >= r.d.Size {
-			r.err = io.EOF
+		if errors.Is(err, io.EOF) && (r.off >= r.d.Size || r.whole) {
+			r.err = io.EOF // whoever checks the content finds what is missing
 		} else if err != nil {
 			r.broken(err)
 		}
@@ -109,7 +111,7 @@ func (r *blobReader) openAt(h *endpoint) error {
 		cancel()
 		return err
 	}
-	r.body, r.stop = resp.Body, cancel
+	r.body, r.stop, r.whole = resp.Body, cancel, resp.ContentLength >= 0
 	r.idle = time.AfterFunc(stall, cancel)
 	if r.off > 0 && resp.StatusCode != http.StatusPartialContent {
 		// The host knows no ranges: skip what we have.
