@@ -21,7 +21,7 @@ func Dial(ctx context.Context, endpoints []string, secure *tls.Config, log *slog
 		DialTimeout:          10 * time.Second,
 		DialKeepAliveTime:    30 * time.Second,
 		DialKeepAliveTimeout: 10 * time.Second,
-		Logger:               zap.New(zapCore{log: log}),
+		Logger:               zap.New(newZapCore(log)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: dial etcd at %v: %w", endpoints, err)

@@ -18,19 +18,21 @@ import (
 
 // Etcd is a Store in etcd, in this process (Open) or elsewhere (Dial).
 type Etcd struct {
-	client  *clientv3.Client
-	scope   *run.Scope
-	log     *slog.Logger
-	leases  *leases
-	keeper  *keeper
-	release func() error // frees what Open took
-	closed  atomic.Bool
+	client *clientv3.Client
+	scope  *run.Scope
+	log    *slog.Logger
+	leases *leases
+	keeper *keeper
+	closed atomic.Bool
+
+	beforeClose func()
+	release     func() error // frees what Open took
 }
 
 var _ Store = (*Etcd)(nil)
 
 func newEtcd(client *clientv3.Client, scope *run.Scope, log *slog.Logger) *Etcd {
-	s := &Etcd{client: client, scope: scope, log: log, release: func() error { return nil }}
+	s := &Etcd{client: client, scope: scope, log: log, beforeClose: func() {}, release: func() error { return nil }}
 	s.leases = &leases{grant: s.grant, now: time.Now}
 	s.keeper = newKeeper(s, compactEvery)
 	scope.Go("store keeper", s.keeper.run)
@@ -185,6 +187,7 @@ func (s *Etcd) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.beforeClose()
 	s.scope.Stop()
 	err := s.client.Close()
 	if errors.Is(err, context.Canceled) {

@@ -45,7 +45,7 @@ const (
 	// A lone member needs no heartbeats, so the raft clock ticks once a second; campaign does not wait for it.
 	tick, electionTicks = time.Second, 2
 	// Entries kept in memory for followers: there are none. Snapshots bound what a start has to replay.
-	catchUpEntries, snapshotEntries = 64, 5000
+	catchUpEntries, snapshotEntries = 64, 2000
 	// backendInterval is how often pages go to the database file; acknowledged writes are in the log (WAL) already.
 	backendInterval = 500 * time.Millisecond
 )
@@ -67,12 +67,14 @@ func Open(ctx context.Context, cfg Config) (*Etcd, error) {
 	if err != nil {
 		return nil, err
 	}
-	member, err := startMember(ctx, cfg)
+	logs := newZapCore(cfg.Log)
+	member, err := startMember(ctx, cfg, zap.New(logs))
 	if err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("store: start etcd in %s: %w", cfg.Dir, err)
 	}
 	s := newEtcd(v3client.New(member), run.NewScope(context.WithoutCancel(ctx)), cfg.Log)
+	s.beforeClose = func() { logs.closing.Store(true) }
 	s.release = func() error {
 		member.HardStop()
 		return lock.Close()
@@ -98,13 +100,27 @@ func lockDir(dir string) (*os.File, error) {
 }
 
 // startMember returns a member that leads and has published itself.
-func startMember(ctx context.Context, cfg Config) (*etcdserver.EtcdServer, error) {
+func startMember(ctx context.Context, cfg Config, log *zap.Logger) (*etcdserver.EtcdServer, error) {
 	smallSegments()
-	log := zap.New(zapCore{log: cfg.Log})
 	sc, err := memberConfig(cfg, log)
 	if err != nil {
 		return nil, err
 	}
+	member, err := lead(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	if err := serving(ctx, member); err != nil {
+		member.HardStop()
+		return nil, err
+	}
+	return member, nil
+}
+
+// lead starts the member and makes it leader.
+func lead(ctx context.Context, sc config.ServerConfig) (*etcdserver.EtcdServer, error) {
+	starts.Lock()
+	defer starts.Unlock()
 	member, err := etcdserver.NewServer(sc)
 	if err != nil {
 		return nil, err

@@ -5,25 +5,36 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"go.uber.org/zap/zapcore"
 )
 
 // zapCore hands etcd's warnings and errors to slog. What etcd calls information is of no use to a user and is dropped.
-type zapCore struct{ log *slog.Logger }
+// Nor are its warnings about being stopped by us.
+type zapCore struct {
+	log     *slog.Logger
+	closing *atomic.Bool
+}
 
-func (z zapCore) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
+func newZapCore(log *slog.Logger) zapCore { return zapCore{log: log, closing: &atomic.Bool{}} }
+
+func (z zapCore) Enabled(l zapcore.Level) bool {
+	return l > zapcore.WarnLevel || l == zapcore.WarnLevel && !z.closing.Load()
+}
 
 func (z zapCore) With(fields []zapcore.Field) zapcore.Core {
-	return zapCore{log: z.log.With(attrs(fields)...)}
+	return zapCore{log: z.log.With(attrs(fields)...), closing: z.closing}
 }
 
 // expected are complaints that belong to a healthy start: campaign asks until the membership is applied, and a new member
 // has no schema version before its first log entry.
 var expected = []string{
 	"there are still pending configuration changes to apply",
+	"is unpromotable and can not campaign",
 	"Failed to detect schema version",
 	"failed to update storage version",
+	"Failed to detect storage schema version. Please wait till wal snapshot before upgrading cluster.",
 }
 
 func isExpected(message string) bool {
