@@ -2,12 +2,19 @@ package shim
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"path/filepath"
 	"syscall"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"minato.dev/minato/internal/shim/wire"
 )
 
 // Config says where the shim lives.
@@ -16,121 +23,196 @@ type Config struct {
 	// another path; use Upgrade to replace it.
 	Binary string
 	// RunDir is a directory of the shim's own (mode 0700, made if missing), best on a tmpfs: socket, container records,
-	// pipes. Its path must be shorter than 80 bytes. It must not change while containers live.
+	// log progress. Its path must be shorter than 80 bytes. It must not change while containers live.
 	RunDir string
 	// Cgroup, if set, is the cgroup ("/minato-shim") that keeper and shim move to in every hierarchy, so that nothing
 	// that stops or limits the caller's cgroup touches them.
 	Cgroup string
-	Log    *slog.Logger
+	// Log receives what is worth telling; nil discards it. The shim's own messages go to RunDir/shim.log.
+	Log *slog.Logger
 }
 
-// A Client talks to the shim of one RunDir. The zero Client is not usable; see Ensure.
+// A Client talks to the shim of one RunDir. It holds no connection between calls. The zero Client is not usable; see
+// Ensure.
 type Client struct {
 	cfg Config
 }
 
-var errNotBuilt = errors.New("shim: not built yet")
+// retryFor bounds how long a call keeps trying to reach a shim that is being restarted.
+const retryFor = 15 * time.Second
 
-// Ensure connects to the shim of cfg.RunDir and starts keeper and shim, detached from the caller, if none runs. It may
-// be called by several processes at once; one pair is started.
-func Ensure(ctx context.Context, cfg Config) (*Client, error) { return nil, errNotBuilt }
-
-// Info describes the running shim.
-func (c *Client) Info(ctx context.Context) (Info, error) { return Info{}, errNotBuilt }
-
-// Create prepares a container up to the point where its process is about to be executed, and returns the pid of its
-// init. Repeating an identical request for a container that is still created returns the same pid. On error nothing of
-// the container remains.
-func (c *Client) Create(ctx context.Context, r CreateRequest) (pid int, err error) {
-	return 0, errNotBuilt
+// call makes one call, again and again while the connection fails: every call may be repeated.
+func (c *Client) call(ctx context.Context, op, id string, body, answer any, files ...*os.File) error {
+	file, err := c.callFile(ctx, op, id, body, answer, files...)
+	if file != nil {
+		file.Close()
+	}
+	return err
 }
 
-// Start lets the created container's process run. It is idempotent. It fails with ErrCreate where the program cannot
-// be executed (no such file, no permission); the container is then exited with code 128 (or 127, 126 as a shell has it).
-func (c *Client) Start(ctx context.Context, id string) error { return errNotBuilt }
+// callFile is call for answers that carry a file.
+func (c *Client) callFile(ctx context.Context, op, id string, body, answer any, files ...*os.File) (*os.File, error) {
+	msg := wire.Call{Op: op, ID: id}
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("shim %s: %w", op, err)
+		}
+		msg.Body = b
+	}
+	var file *os.File
+	err := c.retry(ctx, op, func(ctx context.Context) (err error) {
+		file, err = c.once(ctx, msg, answer, files)
+		return err
+	})
+	return file, err
+}
+
+// retry repeats f while it fails for the connection's sake, up to retryFor and ctx.
+func (c *Client) retry(ctx context.Context, op string, f func(ctx context.Context) error) error {
+	deadline := time.Now().Add(retryFor)
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		err := f(ctx)
+		var remote *remoteError
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("shim %s: %w", op, context.Cause(ctx))
+		case errors.As(err, &remote) && remote.kind != ErrUnavailable:
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("shim %s: %w: %w", op, ErrUnavailable, err)
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return fmt.Errorf("shim %s: %w", op, err)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// once is one connection with one question and one answer.
+func (c *Client) once(ctx context.Context, msg wire.Call, answer any, files []*os.File) (*os.File, error) {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if err := conn.Send(msg, files...); err != nil {
+		return nil, err
+	}
+	return receive(conn, answer)
+}
+
+func (c *Client) dial(ctx context.Context) (wire.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", filepath.Join(c.cfg.RunDir, SocketName))
+	if err != nil {
+		return wire.Conn{}, err
+	}
+	return wire.Conn{UnixConn: conn.(*net.UnixConn)}, nil
+}
+
+// receive reads one reply into answer, which may be nil.
+func receive(conn wire.Conn, answer any) (*os.File, error) {
+	var r wire.Reply
+	files, err := conn.Recv(&r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Kind != "" {
+		wire.CloseAll(files)
+		return nil, fromKind(r.Kind, r.Error)
+	}
+	if answer != nil {
+		if err := json.Unmarshal(r.Body, answer); err != nil {
+			wire.CloseAll(files)
+			return nil, fromKind("error", "shim: answer: "+err.Error())
+		}
+	}
+	if len(files) == 0 {
+		return nil, nil
+	}
+	wire.CloseAll(files[1:])
+	return files[0], nil
+}
+
+// Info describes the running shim.
+func (c *Client) Info(ctx context.Context) (i Info, err error) {
+	return i, c.call(ctx, "info", "", nil, &i)
+}
+
+// Create prepares a container up to the point where its process is about to be executed, and returns the pid of its
+// init. It fails with ErrCreate where the program does not exist or cannot be executed ("executable file not found in
+// $PATH"), so callers that must report this at the start create only then. Repeating an identical request for a
+// container that is still created returns the same pid. On error nothing of the container remains.
+func (c *Client) Create(ctx context.Context, r CreateRequest) (pid int, err error) {
+	var answer wire.Pid
+	err = c.call(ctx, "create", r.ID, r, &answer)
+	return answer.Pid, err
+}
+
+// Start lets the created container's process run. It is idempotent. A program that the kernel then refuses (wrong
+// format) ends with an exit code of its own.
+func (c *Client) Start(ctx context.Context, id string) error {
+	return c.call(ctx, "start", id, nil, nil)
+}
 
 // Signal sends sig to init, or with all to every process in the container's cgroup. Signalling a container that has
 // exited succeeds and does nothing.
 func (c *Client) Signal(ctx context.Context, id string, sig syscall.Signal, all bool) error {
-	return errNotBuilt
+	return c.call(ctx, "signal", id, wire.Signal{Signal: int(sig), All: all}, nil)
 }
 
 // Delete kills what is left of the container, removes its cgroups and its record, and closes its log. Deleting an
 // unknown ID succeeds. Mounts of the root file system stay the caller's.
-func (c *Client) Delete(ctx context.Context, id string) error { return errNotBuilt }
+func (c *Client) Delete(ctx context.Context, id string) error {
+	return c.call(ctx, "delete", id, nil, nil)
+}
 
 // State returns one container's state.
-func (c *Client) State(ctx context.Context, id string) (ContainerState, error) {
-	return ContainerState{}, errNotBuilt
+func (c *Client) State(ctx context.Context, id string) (st ContainerState, err error) {
+	return st, c.call(ctx, "state", id, nil, &st)
 }
 
-// List returns all containers, ordered by ID, and the sequence number to continue from with Events.
+// List returns all containers, ordered by ID, and the sequence number to continue from with Events. An event may tell
+// of a change that the list already shows.
 func (c *Client) List(ctx context.Context) (states []ContainerState, seq uint64, err error) {
-	return nil, 0, errNotBuilt
+	var l List
+	err = c.call(ctx, "list", "", nil, &l)
+	return l.Containers, l.Seq, err
 }
 
-// Wait blocks until the container has exited and returns its final state.
-func (c *Client) Wait(ctx context.Context, id string) (ContainerState, error) {
-	return ContainerState{}, errNotBuilt
+// Wait blocks until the container has exited and returns its final state; its log is complete then.
+func (c *Client) Wait(ctx context.Context, id string) (st ContainerState, err error) {
+	return st, c.call(ctx, "wait", id, nil, &st)
 }
-
-// Events calls yield for every event after since, in order, until ctx ends, yield returns an error or the stream cannot
-// continue (ErrResync, ErrUnavailable). Restarts of the shim are bridged silently where no event was missed.
-func (c *Client) Events(ctx context.Context, since uint64, yield func(Event) error) error {
-	return errNotBuilt
-}
-
-// Exec starts a process in a running container and returns once it runs.
-func (c *Client) Exec(ctx context.Context, id string, r ExecRequest, io Stdio) (*Exec, error) {
-	return nil, errNotBuilt
-}
-
-// An Exec is a running session. Close it when done; Wait and Kill stay safe to call concurrently.
-type Exec struct {
-	ID  string // the session's ExecID
-	Pid int
-}
-
-// Wait blocks until the process has ended. Ending ctx does not end the process: use Kill.
-func (e *Exec) Wait(ctx context.Context) (ExecResult, error) { return ExecResult{}, errNotBuilt }
-
-// Kill sends sig to the process and, for SIGKILL, to its process group or session.
-func (e *Exec) Kill(ctx context.Context, sig syscall.Signal) error { return errNotBuilt }
-
-// Console is the master side of the terminal, nil without TTY: read output from it, write input to it. It belongs to
-// the Exec and ends with EIO or EOF when the process has closed the terminal.
-func (e *Exec) Console() *os.File { return nil }
-
-// Resize sets the terminal's size.
-func (e *Exec) Resize(width, height uint16) error { return errNotBuilt }
-
-// Close releases the session's descriptors and forgets the session in the shim if it has ended.
-func (e *Exec) Close() error { return errNotBuilt }
-
-// Attach copies the container's output from now on to io.Out and io.Err, and io.In to its stdin, beside any other
-// attachment, until the container exits, ctx ends or all of io's streams are closed. A terminal's output goes to Out.
-// A slow reader slows the container down.
-func (c *Client) Attach(ctx context.Context, id string, io Stdio) error { return errNotBuilt }
 
 // Resize sets the size of the container's terminal.
 func (c *Client) Resize(ctx context.Context, id string, width, height uint16) error {
-	return errNotBuilt
+	return c.call(ctx, "resize", id, wire.Resize{Width: width, Height: height}, nil)
 }
 
-// ReopenLog closes and reopens the log file by its path, after the caller has renamed it; no line is torn.
-func (c *Client) ReopenLog(ctx context.Context, id string) error { return errNotBuilt }
+// ReopenLog closes the log file and opens it by its path, after the caller has renamed it; no line is torn.
+func (c *Client) ReopenLog(ctx context.Context, id string) error {
+	return c.call(ctx, "reopen-log", id, nil, nil)
+}
 
 // UpdateResources changes the container's cgroup limits; fields that are nil stay.
 func (c *Client) UpdateResources(ctx context.Context, id string, r *specs.LinuxResources) error {
-	return errNotBuilt
+	return c.call(ctx, "update", id, r, nil)
 }
 
-// Upgrade replaces the running shim by the binary at path, in place, after that binary has passed its self-test. No
-// container, log line, exit status or session is disturbed; clients reconnect by themselves.
-func (c *Client) Upgrade(ctx context.Context, path string) error { return errNotBuilt }
-
-// Shutdown stops shim and keeper. It fails with ErrBusy while containers remain.
-func (c *Client) Shutdown(ctx context.Context) error { return errNotBuilt }
-
 // Close releases the client; the shim goes on.
-func (c *Client) Close() error { return errNotBuilt }
+func (c *Client) Close() error { return nil }

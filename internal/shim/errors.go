@@ -21,3 +21,42 @@ var (
 	// ErrBusy: Shutdown while containers remain.
 	ErrBusy = errors.New("containers remain")
 )
+
+// kinds names the errors on the wire.
+var kinds = []struct {
+	name string
+	err  error
+}{
+	{"not-found", ErrNotFound}, {"exists", ErrExists}, {"state", ErrState}, {"invalid", ErrInvalid},
+	{"create", ErrCreate}, {"resync", ErrResync}, {"unavailable", ErrUnavailable}, {"busy", ErrBusy},
+}
+
+// Kind returns the wire name of err's kind, "error" if it is none of this package's.
+func Kind(err error) string {
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return k.name
+		}
+	}
+	return "error"
+}
+
+// A remoteError is an error that came over the wire: the server's words, and its kind for errors.Is.
+type remoteError struct {
+	text string
+	kind error
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.kind }
+
+// fromKind rebuilds an error from the wire.
+func fromKind(kind, text string) error {
+	e := &remoteError{text: text}
+	for _, k := range kinds {
+		if k.name == kind {
+			e.kind = k.err
+		}
+	}
+	return e
+}

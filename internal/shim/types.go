@@ -4,6 +4,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"minato.dev/minato/internal/shim/wire"
 )
 
 // Status is where a container stands; see the package comment.
@@ -26,8 +28,8 @@ type CreateRequest struct {
 	Bundle string `json:"bundle"`
 	// LogPath is the absolute CRI log file; its directory must exist. Empty discards the output.
 	LogPath string `json:"logPath,omitempty"`
-	// LogMaxSize rotates the log when the next line would pass this many bytes (to LogPath.1, .2 ...); 0 leaves
-	// rotation to ReopenLog's caller.
+	// LogMaxSize rotates the log (to LogPath.1, .2 ...) before a write that would pass this many bytes; one read of at
+	// most 64 KiB of output is never split, so a file may pass the limit by that. 0 leaves rotation to ReopenLog's caller.
 	LogMaxSize int64 `json:"logMaxSize,omitempty"`
 	// LogMaxFiles bounds the log and its rotated files together; below 2 means 2. Ignored without LogMaxSize.
 	LogMaxFiles int `json:"logMaxFiles,omitempty"`
@@ -142,4 +144,19 @@ type Info struct {
 	Upgrades   int    `json:"upgrades"`
 	Containers int    `json:"containers"`
 	Seq        uint64 `json:"seq"`
+}
+
+// SocketName is the shim's socket in its run directory.
+const SocketName = "shim.sock"
+
+// A List is the answer to Client.List on the wire.
+type List struct {
+	Seq        uint64           `json:"seq"`
+	Containers []ContainerState `json:"containers"`
+}
+
+// An ExecCall is an ExecRequest on the wire, with the streams whose descriptors come beside it.
+type ExecCall struct {
+	ExecRequest
+	Streams wire.Streams `json:"streams"`
 }

@@ -1,0 +1,120 @@
+package shim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"minato.dev/minato/internal/shim/wire"
+)
+
+// Exec starts a process in a running container and returns once it has been started. It fails with ErrCreate where the
+// program cannot be executed. A caller that gives up calls Kill and Close; ending ctx alone does not end the process.
+func (c *Client) Exec(ctx context.Context, id string, r ExecRequest, io Stdio) (*Exec, error) {
+	if r.ExecID == "" {
+		b := make([]byte, 16)
+		_, _ = rand.Read(b) // never fails
+		r.ExecID = hex.EncodeToString(b)
+	}
+	streams, files := io.pass()
+	if r.TTY && len(files) > 0 {
+		return nil, fmt.Errorf("shim exec: a terminal takes no streams, use Console: %w", ErrInvalid)
+	}
+	var answer wire.Pid
+	console, err := c.callFile(ctx, "exec", id, ExecCall{ExecRequest: r, Streams: streams}, &answer, files...)
+	if err != nil {
+		return nil, err
+	}
+	if r.TTY && console == nil { // a repeated call after a lost answer: the terminal went with that
+		e := &Exec{ID: r.ExecID, Pid: answer.Pid, c: c}
+		_ = e.Kill(context.WithoutCancel(ctx), syscall.SIGKILL)
+		_ = e.close(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("shim exec: the session's terminal was lost: %w", ErrUnavailable)
+	}
+	return &Exec{ID: r.ExecID, Pid: answer.Pid, c: c, console: pollable(console)}, nil
+}
+
+// pass lists the files that are there, in order.
+func (io Stdio) pass() (st wire.Streams, files []*os.File) {
+	st = wire.Streams{In: io.In != nil, Out: io.Out != nil, Err: io.Err != nil}
+	for _, f := range []*os.File{io.In, io.Out, io.Err} {
+		if f != nil {
+			files = append(files, f)
+		}
+	}
+	return st, files
+}
+
+// pollable makes reads and writes of a terminal's master interruptible by Close.
+func pollable(f *os.File) *os.File {
+	if f == nil {
+		return nil
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil || unix.SetNonblock(fd, true) != nil {
+		return f
+	}
+	f.Close()
+	return os.NewFile(uintptr(fd), "console")
+}
+
+// An Exec is a running session. Close it when done; all methods may be called concurrently.
+type Exec struct {
+	ID  string // the session's ExecID
+	Pid int    // in the host's pid namespace
+
+	c       *Client
+	console *os.File
+}
+
+// Wait blocks until the process has ended. Ending ctx does not end the process: use Kill.
+func (e *Exec) Wait(ctx context.Context) (r ExecResult, err error) {
+	return r, e.c.call(ctx, "exec-wait", e.ID, nil, &r)
+}
+
+// Kill sends sig to the process; SIGKILL also to the rest of its process group, which it leads. A process that has
+// ended is no error.
+func (e *Exec) Kill(ctx context.Context, sig syscall.Signal) error {
+	return e.c.call(ctx, "exec-kill", e.ID, wire.Signal{Signal: int(sig)}, nil)
+}
+
+// Console is the master side of the terminal, nil without TTY: read output from it, write input to it. It belongs to
+// the Exec and ends with EIO when the process has closed the terminal.
+func (e *Exec) Console() *os.File { return e.console }
+
+// Resize sets the terminal's size.
+func (e *Exec) Resize(width, height uint16) error {
+	if e.console == nil {
+		return fmt.Errorf("shim exec %s has no terminal: %w", e.ID, ErrState)
+	}
+	raw, err := e.console.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var ioErr error
+	err = raw.Control(func(fd uintptr) {
+		ioErr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: height, Col: width})
+	})
+	if err == nil {
+		err = ioErr
+	}
+	return err
+}
+
+// Close releases the session: the shim forgets its result, at its end if that is still to come. The process, if it
+// still runs, goes on; its terminal hangs up.
+func (e *Exec) Close(ctx context.Context) error {
+	if e.console != nil {
+		e.console.Close()
+	}
+	return e.close(ctx)
+}
+
+func (e *Exec) close(ctx context.Context) error {
+	return e.c.call(ctx, "exec-close", e.ID, nil, nil)
+}

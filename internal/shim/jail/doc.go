@@ -1,0 +1,123 @@
+// Package jail is the short-lived helper that builds containers and enters them, by libcontainer.
+//
+// The shim runs it as "minato-shim create|exec|update DIR"; DIR holds request.json and receives result.json as the
+// helper's last act, so that a shim that crashed meanwhile finds either a whole answer or none. Standard streams of the
+// process are the helper's own; descriptor 3 is the console socket where there is a terminal. The same binary is
+// re-entered as "init" by libcontainer; importing this package links that entry. Nothing here is long-running or
+// concurrent. It is tested through internal/shim's client with a real kernel.
+package jail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// A Request is what the helper shall do.
+type Request struct {
+	Root     string `json:"root"` // libcontainer's state directory
+	ID       string `json:"id"`
+	Bundle   string `json:"bundle"`
+	Terminal bool   `json:"terminal,omitempty"`
+	// Exec is the process of an exec session; its zero fields are filled from the bundle's process.
+	Exec *ExecProcess `json:"exec,omitempty"`
+	// Resources to set (update).
+	Resources *specs.LinuxResources `json:"resources,omitempty"`
+}
+
+// An ExecProcess says what differs from the container's own process.
+type ExecProcess struct {
+	Args   []string    `json:"args"`
+	Env    []string    `json:"env,omitempty"`
+	Cwd    string      `json:"cwd,omitempty"`
+	User   *specs.User `json:"user,omitempty"`
+	Width  uint16      `json:"width,omitempty"`
+	Height uint16      `json:"height,omitempty"`
+}
+
+// A Result is the helper's answer.
+type Result struct {
+	Error     string `json:"error,omitempty"`
+	Pid       int    `json:"pid,omitempty"`
+	StartTime uint64 `json:"startTime,omitempty"`
+	// CgroupPaths are the absolute directories of the container's cgroups, by controller ("" on cgroup v2).
+	CgroupPaths map[string]string `json:"cgroupPaths,omitempty"`
+}
+
+const (
+	requestFile   = "request.json"
+	resultFile    = "result.json"
+	resourcesFile = "resources.json"
+)
+
+// WriteRequest stores r in dir, which is made, and removes an older result.
+func WriteRequest(dir string, r Request) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, resultFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return WriteJSON(filepath.Join(dir, requestFile), r)
+}
+
+// ReadResult returns the helper's answer; fs.ErrNotExist if it gave none.
+func ReadResult(dir string) (Result, error) {
+	var r Result
+	return r, ReadJSON(filepath.Join(dir, resultFile), &r)
+}
+
+// WriteJSON replaces the file at path atomically. It does not sync: what the shim records is about processes, which do
+// not survive a crash of the machine either.
+func WriteJSON(path string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", path, err)
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// ReadJSON decodes the file at path.
+func ReadJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// LoadSpec reads and checks a bundle's config.json as far as the shim depends on it.
+func LoadSpec(bundle string) (*specs.Spec, error) {
+	var s specs.Spec
+	if err := ReadJSON(filepath.Join(bundle, "config.json"), &s); err != nil {
+		return nil, err
+	}
+	bad := func(field, mend string) (*specs.Spec, error) {
+		return nil, fmt.Errorf("%s/config.json: %s: %s", bundle, field, mend)
+	}
+	switch {
+	case s.Process == nil || len(s.Process.Args) == 0:
+		return bad("process.args", "must name a program")
+	case !filepath.IsAbs(s.Process.Cwd):
+		return bad("process.cwd", "must be an absolute path")
+	case s.Root == nil || s.Root.Path == "":
+		return bad("root.path", "must name the mounted root file system")
+	case s.Linux == nil || s.Linux.CgroupsPath == "":
+		return bad("linux.cgroupsPath", `must name the container's cgroup, e.g. "/pods/a/b"`)
+	case !filepath.IsAbs(s.Linux.CgroupsPath) || filepath.Clean(s.Linux.CgroupsPath) == "/":
+		return bad("linux.cgroupsPath", "must be absolute and not the root")
+	}
+	return &s, nil
+}

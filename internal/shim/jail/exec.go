@@ -1,0 +1,59 @@
+package jail
+
+import (
+	"errors"
+
+	"github.com/opencontainers/runc/libcontainer"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// execute starts a process in a running container and does not wait for it: as an orphan it becomes the keeper's.
+func execute(_ string, r Request) (Result, error) {
+	spec, err := LoadSpec(r.Bundle)
+	if err != nil {
+		return Result{}, err
+	}
+	c, err := libcontainer.Load(r.Root, r.ID)
+	if err != nil {
+		return Result{}, err
+	}
+	if r.Exec == nil {
+		return Result{}, errors.New("no process given")
+	}
+	process, err := newProcess(merge(spec.Process, r.Exec))
+	if err != nil {
+		return Result{}, err
+	}
+	if err := connect(process, r.Terminal); err != nil {
+		return Result{}, err
+	}
+	if err := c.Start(process); err != nil {
+		return Result{}, err
+	}
+	pid, err := process.Pid()
+	if err != nil {
+		return Result{}, err
+	}
+	// A process that has already ended and waits to be reaped by its parent, us, still has a start time.
+	start, err := startTime(pid)
+	return Result{Pid: pid, StartTime: start}, err
+}
+
+func merge(own *specs.Process, e *ExecProcess) *specs.Process {
+	p := *own
+	p.Args = e.Args
+	if e.Env != nil {
+		p.Env = e.Env
+	}
+	if e.Cwd != "" {
+		p.Cwd = e.Cwd
+	}
+	if e.User != nil {
+		p.User = *e.User
+	}
+	p.ConsoleSize = nil
+	if e.Width > 0 && e.Height > 0 {
+		p.ConsoleSize = &specs.Box{Width: uint(e.Width), Height: uint(e.Height)}
+	}
+	return &p
+}

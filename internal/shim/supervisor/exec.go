@@ -1,0 +1,236 @@
+package supervisor
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"minato.dev/minato/internal/shim"
+	"minato.dev/minato/internal/shim/hold"
+	"minato.dev/minato/internal/shim/jail"
+)
+
+// A session is one process beside a container's init, from Exec until its end is known and it is forgotten. Guarded by
+// Supervisor.mu.
+type session struct {
+	rec     sessionRecord
+	dir     string
+	pidfd   *os.File
+	console *os.File // only until the reply that carries it
+	result  shim.ExecResult
+	ended   chan struct{}
+	// abandoned sessions are forgotten as soon as they end.
+	abandoned bool
+}
+
+// A sessionRecord is what is on disk.
+type sessionRecord struct {
+	ID        string `json:"id"`
+	Container string `json:"container"`
+	Pid       int    `json:"pid,omitempty"`
+	StartTime uint64 `json:"startTime,omitempty"`
+}
+
+const (
+	sessionFile = "session.json"
+	// keptSessions is how long an ended session waits to be asked for.
+	keptSessions = 10 * time.Minute
+)
+
+// exec starts a process in a running container.
+func (s *Supervisor) exec(ctx context.Context, id string, r shim.ExecRequest, stdio [3]*os.File) (*session, error) {
+	if len(r.Args) == 0 {
+		return nil, invalid("args: must name a program")
+	}
+	if r.ExecID == "" {
+		r.ExecID = randomID()
+	}
+	if !idPattern.MatchString(r.ExecID) {
+		return nil, invalid("execID %q: must be 1 to 128 characters of [a-zA-Z0-9_.-]", r.ExecID)
+	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	c, err := s.find(id)
+	if err != nil {
+		return nil, err
+	}
+	x, fresh, err := s.claimSession(c, r.ExecID)
+	if err != nil || !fresh {
+		return x, err
+	}
+	if err := s.enter(ctx, c, x, r, stdio); err != nil {
+		s.forgetSession(x)
+		return nil, fmt.Errorf("exec in container %q: %w: %w", id, shim.ErrCreate, err)
+	}
+	return x, nil
+}
+
+func (s *Supervisor) claimSession(c *container, execID string) (x *session, fresh bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pruneSessions()
+	if x := s.sessions[execID]; x != nil {
+		return x, false, nil
+	}
+	if c.state.Status != shim.Running {
+		return nil, false, fmt.Errorf("exec in container %q, which is %s: %w", c.state.ID, c.state.Status, shim.ErrState)
+	}
+	x = &session{rec: sessionRecord{ID: execID, Container: c.state.ID}, dir: s.sessionDir(execID), ended: make(chan struct{})}
+	s.sessions[execID] = x
+	return x, true, nil
+}
+
+func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim.ExecRequest, stdio [3]*os.File) error {
+	req := jail.Request{Root: s.jailRoot(), ID: x.rec.Container, Bundle: c.rec.Request.Bundle, Terminal: r.TTY}
+	req.Exec = &jail.ExecProcess{Args: r.Args, Env: r.Env, Cwd: r.Cwd, Width: r.Width, Height: r.Height}
+	if u := r.User; u != nil {
+		req.Exec.User = &specs.User{UID: u.UID, GID: u.GID, AdditionalGids: u.AdditionalGids}
+	}
+	var ours, theirs *os.File
+	if r.TTY {
+		var err error
+		if ours, theirs, err = socketpair(); err != nil {
+			return err
+		}
+		defer closeFiles(ours, theirs)
+	}
+	result, err := s.help(ctx, "exec", x.dir, req, stdio, theirs)
+	if err != nil {
+		return err
+	}
+	if r.TTY {
+		if x.console, err = receiveFile(ours); err != nil {
+			return fmt.Errorf("receive terminal: %w", err)
+		}
+	}
+	x.rec.Pid, x.rec.StartTime = result.Pid, result.StartTime
+	if err := jail.WriteJSON(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
+		return err
+	}
+	s.watchSession(x)
+	return nil
+}
+
+func (s *Supervisor) watchSession(x *session) {
+	pidfd, err := hold.OpenPid(x.rec.Pid, x.rec.StartTime)
+	if err != nil {
+		pidfd = nil // it has ended already; the ring tells
+	}
+	s.mu.Lock()
+	x.pidfd = pidfd
+	s.mu.Unlock()
+	s.watchProcess(x.rec.Pid, x.rec.StartTime, pidfd, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
+}
+
+func (s *Supervisor) sessionEnded(x *session, e hold.Exit, reason string) {
+	s.mu.Lock()
+	pidfd := x.pidfd
+	x.pidfd = nil
+	x.result = shim.ExecResult{ExitCode: e.Code, Signal: e.Signal, Reason: reason, FinishedAt: e.When}
+	close(x.ended)
+	abandoned := x.abandoned
+	s.mu.Unlock()
+	if pidfd != nil {
+		pidfd.Close()
+	}
+	s.events.publish(shim.Event{Kind: shim.EventExecExited, ID: x.rec.Container, ExecID: x.rec.ID, ExitCode: e.Code})
+	if abandoned {
+		s.forgetSession(x)
+	}
+}
+
+// session finds one by ID.
+func (s *Supervisor) session(id string) (*session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.sessions[id]; x != nil {
+		return x, nil
+	}
+	return nil, notFound("exec session", id)
+}
+
+func (s *Supervisor) waitSession(ctx context.Context, x *session) (shim.ExecResult, error) {
+	select {
+	case <-x.ended:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return x.result, nil
+	case <-ctx.Done():
+		return shim.ExecResult{}, ctx.Err()
+	}
+}
+
+// killSession signals the process; SIGKILL goes to the whole process group, which it leads.
+func (s *Supervisor) killSession(x *session, sig syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sig == syscall.SIGKILL {
+		if sendPidfd(x.pidfd, sig, unix.PIDFD_SIGNAL_PROCESS_GROUP) == nil {
+			return nil
+		}
+	}
+	return sendPidfd(x.pidfd, sig, 0)
+}
+
+// closeSession forgets a session now or when it ends.
+func (s *Supervisor) closeSession(x *session) {
+	s.mu.Lock()
+	x.abandoned = true
+	s.mu.Unlock()
+	select {
+	case <-x.ended:
+		s.forgetSession(x)
+	default:
+	}
+}
+
+func (s *Supervisor) forgetSession(x *session) {
+	s.mu.Lock()
+	if s.sessions[x.rec.ID] == x {
+		delete(s.sessions, x.rec.ID)
+	}
+	s.mu.Unlock()
+	closeFiles(x.console)
+	if err := os.RemoveAll(x.dir); err != nil {
+		s.log.Error("cannot remove a session's record", "session", x.rec.ID, "err", err)
+	}
+}
+
+// endSessions forgets the sessions of a container that is being deleted; its processes are dead already.
+func (s *Supervisor) endSessions(container string) {
+	s.mu.Lock()
+	var of []*session
+	for _, x := range s.sessions {
+		if x.rec.Container == container {
+			of = append(of, x)
+		}
+	}
+	s.mu.Unlock()
+	for _, x := range of {
+		s.closeSession(x)
+	}
+}
+
+// pruneSessions drops results nobody came for. s.mu is held.
+func (s *Supervisor) pruneSessions() {
+	for id, x := range s.sessions {
+		if t := x.result.FinishedAt; !t.IsZero() && time.Since(t) > keptSessions {
+			delete(s.sessions, id)
+			_ = os.RemoveAll(x.dir)
+		}
+	}
+}
+
+func randomID() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
