@@ -9,8 +9,27 @@ package kubelet
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/kubelet/cgroup"
+	"minato.dev/minato/internal/kubelet/machine"
+	"minato.dev/minato/internal/kubelet/object"
+	"minato.dev/minato/internal/kubelet/probe"
+	"minato.dev/minato/internal/kubelet/seen"
+	"minato.dev/minato/internal/kubelet/steps"
+	"minato.dev/minato/internal/kubelet/volume"
+	"minato.dev/minato/internal/run"
 )
 
 // Kubelet is the agent of one node.
@@ -19,6 +38,27 @@ type Kubelet struct {
 	c     *client.Client
 	views *client.Views
 	rec   *client.Recorder
+
+	pods        *client.View[*corev1.Pod]
+	runtimeName string
+	runtime     *runtimeapi.VersionResponse
+	machine     machine.Info
+	node        *steps.Node
+	mounter     *volume.Mounter
+	objects     *object.Cache
+	prober      *probe.Prober
+
+	// owned by the node's loop
+	self         *nodeState
+	lease        *coordinationv1.Lease
+	free         machine.Free
+	runtimeReady string // why the runtime is not ready; empty: it is
+	handlers     []corev1.NodeRuntimeHandler
+
+	mu      sync.Mutex
+	workers map[types.UID]*worker
+	owners  map[string]types.UID // container and sandbox ids
+	scope   *run.Scope
 }
 
 // New checks cfg. It returns an error that names the field where one is missing or wrong.
@@ -27,13 +67,176 @@ func New(cfg Config, c *client.Client, views *client.Views, rec *client.Recorder
 	if err != nil {
 		return nil, err
 	}
-	return &Kubelet{cfg: cfg, c: c, views: views, rec: rec}, nil
+	return &Kubelet{cfg: cfg, c: c, views: views, rec: rec, workers: map[types.UID]*worker{}, owners: map[string]types.UID{}}, nil
 }
 
 // Run registers the node, adopts the pods that run already and follows those bound to the node until ctx ends. It
 // calls ready once, when the node is registered and the server listens. Containers keep running when it returns.
 func (k *Kubelet) Run(ctx context.Context, ready func()) error {
-	ready()
-	<-ctx.Done()
+	return run.With(ctx, func(s *run.Scope) error {
+		defer s.Stop()
+		if err := k.prepare(s); err != nil {
+			return err
+		}
+		k.scope = s
+		s.Go("prober", k.prober.Run)
+		if err := k.startNode(s); err != nil {
+			return err
+		}
+		if err := k.startServer(s); err != nil {
+			return err
+		}
+		if err := k.startPods(s); err != nil {
+			return err
+		}
+		ready()
+		<-s.Context().Done()
+		return nil
+	})
+}
+
+// prepare asks the runtime who it is and builds what the workers share.
+func (k *Kubelet) prepare(s *run.Scope) error {
+	ctx := s.Context()
+	version, err := k.cfg.CRI.Version(ctx, &runtimeapi.VersionRequest{})
+	if err != nil {
+		return fmt.Errorf("container runtime does not answer: %w", err)
+	}
+	k.runtime, k.runtimeName = version, version.RuntimeName
+	for _, dir := range []string{filepath.Join(k.cfg.RootDir, "pods"), k.cfg.LogDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if k.machine, err = machine.Read(k.cfg.RootDir); err != nil {
+		return err
+	}
+	cgroups, err := cgroup.New(k.cfg.CgroupRoot)
+	if err != nil {
+		return err
+	}
+	k.objects = object.New(ctx, k.c, k.cfg.Log)
+	s.Go("objects", func(ctx context.Context) error {
+		<-ctx.Done()
+		return k.objects.Wait()
+	})
+	k.node = &steps.Node{Name: k.cfg.NodeName, Hostname: k.cfg.Hostname, IPs: k.cfg.NodeIPs, LogDir: k.cfg.LogDir, ClusterDNS: k.cfg.ClusterDNS,
+		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, Allocatable: k.capacity(),
+		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
+		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
+		Client: k.c, Rec: k.rec, Log: k.cfg.Log}
+	k.mounter = volume.New(k.cfg.RootDir, k.objects, k.token, k.node.Downward)
+	k.node.Mounter = k.mounter
+	k.prober = probe.New(probe.Checker(k.cfg.CRI), k.unhealthy)
 	return nil
+}
+
+// unhealthy writes the event of a failed probe.
+func (k *Kubelet) unhealthy(t probe.Target, output string, err error) {
+	w := k.worker(t.Pod)
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	pod := w.next
+	w.mu.Unlock()
+	if err != nil {
+		k.node.Event(pod, t.Spot.Container.Name, corev1.EventTypeWarning, "Unhealthy", "%s probe errored and resulted in %s state: %v", t.Kind, "failure", err)
+		return
+	}
+	k.node.Event(pod, t.Spot.Container.Name, corev1.EventTypeWarning, "Unhealthy", "%s probe failed: %s", t.Kind, output)
+}
+
+func (k *Kubelet) worker(uid types.UID) *worker {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.workers[uid]
+}
+
+// startPods adopts what runs and follows the pods bound to the node.
+func (k *Kubelet) startPods(s *run.Scope) error {
+	ctx := s.Context()
+	k.pods = client.SelectedViewOf(k.views, client.Pods, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("spec.nodeName", k.cfg.NodeName).String()})
+	if err := k.pods.WaitSynced(ctx); err != nil {
+		return err
+	}
+	if err := k.node.Services.WaitSynced(ctx); err != nil {
+		return err
+	}
+	found, err := k.found(ctx)
+	if err != nil {
+		return err
+	}
+	k.pods.OnChange(func(old, pod *corev1.Pod) { k.changed(old, pod, found) })
+	for uid, id := range found {
+		if k.worker(uid) == nil {
+			ghost := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid, Namespace: id.Namespace, Name: id.Name}}
+			k.add(ghost, true, true)
+		}
+	}
+	s.Go("container events", k.followEvents)
+	return nil
+}
+
+// found lists the pods of which something is on the node: in the runtime or in the pod directories.
+func (k *Kubelet) found(ctx context.Context) (map[types.UID]seen.Identity, error) {
+	found, err := seen.All(ctx, k.cfg.CRI)
+	if err != nil {
+		return nil, err
+	}
+	dirs, err := k.mounter.Pods()
+	if err != nil {
+		return nil, err
+	}
+	for _, uid := range dirs {
+		if _, ok := found[uid]; !ok {
+			found[uid] = seen.Identity{UID: uid}
+		}
+	}
+	return found, nil
+}
+
+// changed hands a change of the mirror to the pod's worker. An object that was replaced by one of the same name is two
+// pods.
+func (k *Kubelet) changed(old, pod *corev1.Pod, found map[types.UID]seen.Identity) {
+	if old != nil && (pod == nil || pod.UID != old.UID) {
+		if w := k.worker(old.UID); w != nil {
+			w.note(func() { w.gone = true })
+		}
+	}
+	if pod == nil {
+		return
+	}
+	if w := k.worker(pod.UID); w != nil {
+		w.heard(pod)
+		return
+	}
+	_, adopt := found[pod.UID]
+	k.add(pod, false, adopt || pod.Status.StartTime != nil)
+}
+
+func (k *Kubelet) add(pod *corev1.Pod, gone, adopt bool) {
+	w := newWorker(k, pod, gone, adopt)
+	if !gone && !adopt {
+		w.evict = k.admit(pod)
+	}
+	k.mu.Lock()
+	k.workers[pod.UID] = w
+	k.mu.Unlock()
+	k.scope.Go("pod "+pod.Namespace+"/"+pod.Name, func(ctx context.Context) error {
+		err := w.run(ctx)
+		k.mu.Lock()
+		if k.workers[pod.UID] == w {
+			delete(k.workers, pod.UID)
+		}
+		k.mu.Unlock()
+		if err != nil && ctx.Err() == nil {
+			w.log.Error("pod worker failed, starting another", "err", err)
+			w.mu.Lock()
+			next, gone := w.next, w.gone
+			w.mu.Unlock()
+			k.add(next, gone, true)
+		}
+		return nil
+	})
 }

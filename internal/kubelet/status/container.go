@@ -179,4 +179,3 @@ func stamp(s *seen.Container) metav1.Time {
 	}
 	return metav1.NewTime(s.Started).Rfc3339Copy()
 }
-

@@ -1,0 +1,87 @@
+package kubelet
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"minato.dev/minato/internal/cri"
+	"minato.dev/minato/internal/kubelet/machine"
+)
+
+// What has to be left of the machine before the node says that it is under pressure: upstream's eviction defaults.
+const (
+	leastMemory   = 100 << 20
+	leastDisk     = 10 // percent
+	leastInodes   = 5  // percent
+	leastPids     = 1000
+	runtimeAnswer = 5 * time.Second
+)
+
+// conditions are the node's, from what housekeep saw last.
+func (k *Kubelet) conditions(time.Time) []corev1.NodeCondition {
+	free, ready := k.free, k.runtimeReady
+	memory, disk, pids := pressure(free, k.machine)
+	out := []corev1.NodeCondition{
+		condition(corev1.NodeMemoryPressure, memory, "KubeletHasInsufficientMemory", "kubelet has insufficient memory available", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+		condition(corev1.NodeDiskPressure, disk, "KubeletHasDiskPressure", "kubelet has disk pressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+		condition(corev1.NodePIDPressure, pids, "KubeletHasInsufficientPID", "kubelet has insufficient PID available", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+	}
+	return append(out, condition(corev1.NodeReady, ready == "", "KubeletReady", "kubelet is posting ready status", "KubeletNotReady", ready))
+}
+
+func condition(t corev1.NodeConditionType, yes bool, reason, message, noReason, noMessage string) corev1.NodeCondition {
+	if yes {
+		return corev1.NodeCondition{Type: t, Status: corev1.ConditionTrue, Reason: reason, Message: message}
+	}
+	return corev1.NodeCondition{Type: t, Status: corev1.ConditionFalse, Reason: noReason, Message: noMessage}
+}
+
+func pressure(f machine.Free, m machine.Info) (memory, disk, pids bool) {
+	memory = f.Memory < leastMemory
+	disk = f.Disk*100 < m.Disk*leastDisk || m.Inodes > 0 && f.Inodes*100 < m.Inodes*leastInodes
+	return memory, disk, f.Pids < leastPids
+}
+
+// look reads what the conditions depend on.
+func (k *Kubelet) look(ctx context.Context) {
+	if free, err := machine.Pressure(k.cfg.RootDir); err == nil {
+		k.free = free
+	}
+	bounded, cancel := context.WithTimeout(ctx, runtimeAnswer)
+	defer cancel()
+	st, err := k.cfg.CRI.Status(bounded, &runtimeapi.StatusRequest{})
+	if err != nil {
+		k.runtimeReady = "container runtime is down: " + cri.Message(err)
+		return
+	}
+	k.handlers = handlersOf(st)
+	var words []string
+	for _, c := range st.Status.GetConditions() {
+		if c.Status {
+			continue
+		}
+		switch c.Type {
+		case "RuntimeReady":
+			words = append(words, "container runtime not ready: "+c.Type+"=false reason:"+c.Reason+" message:"+c.Message)
+		case "NetworkReady":
+			words = append(words, "container runtime network not ready: "+c.Type+"=false reason:"+c.Reason+" message:"+c.Message)
+		}
+	}
+	k.runtimeReady = strings.Join(words, ", ")
+}
+
+func handlersOf(st *runtimeapi.StatusResponse) []corev1.NodeRuntimeHandler {
+	var out []corev1.NodeRuntimeHandler
+	for _, h := range st.RuntimeHandlers {
+		f := &corev1.NodeRuntimeHandlerFeatures{}
+		if have := h.Features; have != nil {
+			f.RecursiveReadOnlyMounts, f.UserNamespaces = &have.RecursiveReadOnlyMounts, &have.UserNamespaces
+		}
+		out = append(out, corev1.NodeRuntimeHandler{Name: h.Name, Features: f})
+	}
+	return out
+}

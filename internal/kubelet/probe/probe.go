@@ -1,0 +1,270 @@
+// Package probe runs the liveness, readiness and startup probes of a node's containers.
+//
+// Pod workers tell a Prober with Set which probes a pod wants now and read verdicts with Passing; changed wakes the
+// worker when a verdict turns. One goroutine with one timer holds all schedules; only a probe that is due costs
+// anything. All methods are safe for concurrent use. Tests run in a testing/synctest bubble with a checker of their own.
+package probe
+
+import (
+	"container/heap"
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"minato.dev/minato/internal/run"
+)
+
+// Kind is which of a container's probes it is.
+type Kind string
+
+// The kinds, as events name them.
+const (
+	Liveness  Kind = "Liveness"
+	Readiness Kind = "Readiness"
+	Startup   Kind = "Startup"
+)
+
+// Key names one probe of one attempt of a container.
+type Key struct {
+	Pod       types.UID
+	Container string // its id
+	Kind      Kind
+}
+
+// Target is what a probe asks.
+type Target struct {
+	Key
+	Spec    *corev1.Probe
+	Spot    Spot
+	Started time.Time // when the container started
+}
+
+// Check runs one probe once. ok false is a failure, err one that could not even ask.
+type Check func(ctx context.Context, s Spot, p *corev1.Probe) (ok bool, output string, err error)
+
+// Prober runs probes.
+type Prober struct {
+	check  Check
+	failed func(t Target, output string, err error) // told each failure, for the event
+	wake   chan struct{}
+
+	mu     sync.Mutex
+	probes map[Key]*probe
+	due    schedule
+}
+
+// probe is one running schedule. Its state machine: initial -> (threshold of equal outcomes) -> passing <-> failing;
+// liveness and startup stay failing until the container is replaced.
+type probe struct {
+	Target
+	changed func()
+	next    time.Time
+	index   int // in the schedule; -1 while it runs or is over
+	known   bool
+	pass    bool
+	streak  int32
+	last    bool
+	gone    bool
+}
+
+// New returns a Prober; Run must be called.
+func New(check Check, failed func(t Target, output string, err error)) *Prober {
+	return &Prober{check: check, failed: failed, wake: make(chan struct{}, 1), probes: map[Key]*probe{}}
+}
+
+// Set makes targets the probes of the pod: new ones begin, those not named end, others go on as they are. changed is
+// called, and must not block, when the verdict of one of them turns.
+func (p *Prober) Set(pod types.UID, targets []Target, changed func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	want := map[Key]bool{}
+	for _, t := range targets {
+		want[t.Key] = true
+		if old := p.probes[t.Key]; old != nil {
+			old.Spot = t.Spot
+			continue
+		}
+		pr := &probe{Target: t, changed: changed, index: -1, next: first(t, time.Now())}
+		p.probes[t.Key] = pr
+		heap.Push(&p.due, pr)
+	}
+	for k, pr := range p.probes {
+		if k.Pod == pod && !want[k] {
+			p.end(pr)
+		}
+	}
+	p.signal()
+}
+
+// first is when a probe begins: after its initial delay, at once where it has none. A container that started long ago
+// (the kubelet was restarted) is asked within one period.
+func first(t Target, now time.Time) time.Time {
+	begin := t.Started.Add(time.Duration(t.Spec.InitialDelaySeconds) * time.Second)
+	if begin.Before(now) {
+		begin = now
+		if now.Sub(t.Started) > 10*time.Second {
+			begin = now.Add(rand.N(period(t.Spec)))
+		}
+	}
+	return begin
+}
+
+func period(p *corev1.Probe) time.Duration {
+	return max(time.Duration(p.PeriodSeconds)*time.Second, time.Second)
+}
+
+func (p *Prober) end(pr *probe) {
+	pr.gone = true
+	delete(p.probes, pr.Key)
+	if pr.index >= 0 {
+		heap.Remove(&p.due, pr.index)
+	}
+}
+
+// Passing returns the verdict; known is false until the thresholds have been met once.
+func (p *Prober) Passing(k Key) (pass, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pr := p.probes[k]
+	if pr == nil {
+		return false, false
+	}
+	return pr.pass, pr.known
+}
+
+func (p *Prober) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run holds the schedules until ctx ends.
+func (p *Prober) Run(ctx context.Context) error {
+	return run.With(ctx, func(s *run.Scope) error {
+		timer := time.NewTimer(time.Hour)
+		defer timer.Stop()
+		for {
+			wait := p.start(s)
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-p.wake:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+}
+
+// start starts the probes that are due and returns how long nothing else is.
+func (p *Prober) start(s *run.Scope) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for len(p.due) > 0 {
+		pr := p.due[0]
+		if d := pr.next.Sub(now); d > 0 {
+			return d
+		}
+		heap.Pop(&p.due)
+		s.Go("probe", func(ctx context.Context) error {
+			p.once(ctx, pr)
+			return nil
+		})
+	}
+	return time.Hour
+}
+
+// once runs one probe and schedules its next time.
+func (p *Prober) once(ctx context.Context, pr *probe) {
+	timeout := max(time.Duration(pr.Spec.TimeoutSeconds)*time.Second, time.Second)
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	ok, output, err := p.check(bounded, pr.Spot, pr.Spec)
+	cancel()
+	if ctx.Err() != nil {
+		return
+	}
+	p.mu.Lock()
+	turned := !pr.gone && pr.note(ok && err == nil)
+	gone := pr.gone
+	if !gone {
+		p.again(pr)
+	}
+	p.mu.Unlock()
+	if !ok && !gone {
+		p.failed(pr.Target, output, err)
+	}
+	if turned {
+		pr.changed()
+	}
+	p.signal()
+}
+
+// again sets the next time. A readiness probe that has not passed yet is asked again soon at first, so that a container
+// that needs a moment does not wait a whole period.
+func (p *Prober) again(pr *probe) {
+	now := time.Now()
+	d := period(pr.Spec)
+	if pr.over() {
+		return
+	}
+	if !pr.pass && pr.Kind != Liveness && now.Sub(pr.Started) < 10*time.Second {
+		d = min(d, max(now.Sub(pr.Started)/2, 50*time.Millisecond))
+		if pr.Kind == Startup {
+			d = period(pr.Spec)
+		}
+	}
+	pr.next = now.Add(d)
+	heap.Push(&p.due, pr)
+}
+
+// over says that the probe has nothing more to tell: startup has passed, or the container is condemned.
+func (pr *probe) over() bool {
+	return pr.known && (pr.Kind == Startup || pr.Kind == Liveness && !pr.pass)
+}
+
+// note counts an outcome and says whether the verdict turned.
+func (pr *probe) note(ok bool) bool {
+	if pr.streak > 0 && pr.last == ok {
+		pr.streak++
+	} else {
+		pr.last, pr.streak = ok, 1
+	}
+	need := pr.Spec.FailureThreshold
+	if ok {
+		need = pr.Spec.SuccessThreshold
+	}
+	if pr.streak < need && (pr.known || pr.Kind != Readiness || ok) {
+		return false
+	}
+	turned := !pr.known || pr.pass != ok
+	pr.known, pr.pass = true, ok
+	return turned
+}
+
+// schedule is a heap of probes by time.
+type schedule []*probe
+
+func (s schedule) Len() int           { return len(s) }
+func (s schedule) Less(i, j int) bool { return s[i].next.Before(s[j].next) }
+func (s schedule) Swap(i, j int) {
+	s[i], s[j] = s[j], s[i]
+	s[i].index, s[j].index = i, j
+}
+func (s *schedule) Push(x any) {
+	pr := x.(*probe)
+	pr.index = len(*s)
+	*s = append(*s, pr)
+}
+func (s *schedule) Pop() any {
+	old := *s
+	pr := old[len(old)-1]
+	*s = old[:len(old)-1]
+	pr.index = -1
+	return pr
+}

@@ -1,0 +1,309 @@
+package kubelet
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"minato.dev/minato/internal/kubelet/decide"
+	"minato.dev/minato/internal/kubelet/probe"
+	"minato.dev/minato/internal/kubelet/seen"
+	"minato.dev/minato/internal/kubelet/status"
+	"minato.dev/minato/internal/run"
+)
+
+// worker brings one pod in order. Its loop is the only one that touches its fields below the line; everybody else
+// leaves a note under mu and wakes it.
+type worker struct {
+	k      *Kubelet
+	uid    types.UID
+	log    *slog.Logger
+	wakeup chan struct{}
+
+	mu      sync.Mutex
+	next    *corev1.Pod // the newest object that was heard of
+	gone    bool        // the object does not exist any more
+	stale   bool        // the runtime has news of the pod
+	refresh bool        // an object that a volume shows has changed
+	evict   *decide.Stop
+	results []result
+	running map[string]string // container name -> id, of starts under way
+	public  corev1.PodStatus  // the last derived status, for the server
+
+	// owned by the loop
+	scope     *run.Scope
+	pod       *corev1.Pod
+	seen      seen.Pod
+	known     bool // seen holds an observation
+	busy      map[string]context.CancelFunc
+	hold      holds
+	mounted   bool
+	clean     bool
+	images    map[string]string // container -> the runtime's reference
+	waiting   map[string]status.Waiting
+	obstacle  string // why no container can start yet: sandbox or volumes
+	back      map[string]decide.Backoff
+	started   map[string]bool
+	ready     map[string]bool
+	unhealthy map[string]decide.Unhealthy
+	backing   map[string]time.Time // back-offs whose event was written
+	exits     map[string]string    // termination messages by container id
+	refs      bool                 // config maps and secrets are held
+	resized   int64
+}
+
+// result is what an operation came to.
+type result struct {
+	op    decide.Op
+	err   error
+	id    string // of a started container
+	image string
+	pod   *corev1.Pod // as the API returned it
+}
+
+func newWorker(k *Kubelet, pod *corev1.Pod, gone, adopt bool) *worker {
+	return &worker{k: k, uid: pod.UID, log: k.cfg.Log.With("pod", pod.Namespace+"/"+pod.Name), wakeup: make(chan struct{}, 1),
+		next: pod, pod: pod, gone: gone, stale: adopt, known: !adopt, seen: seen.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name},
+		public: pod.Status, running: map[string]string{}, busy: map[string]context.CancelFunc{}, hold: holds{}, images: map[string]string{},
+		waiting: map[string]status.Waiting{}, back: map[string]decide.Backoff{}, started: map[string]bool{}, ready: map[string]bool{},
+		unhealthy: map[string]decide.Unhealthy{}, backing: map[string]time.Time{}, exits: map[string]string{}}
+}
+
+func (w *worker) wake() {
+	select {
+	case w.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// note changes w under its lock and wakes it.
+func (w *worker) note(f func()) {
+	w.mu.Lock()
+	f()
+	w.mu.Unlock()
+	w.wake()
+}
+
+// heard tells the worker of a newer object.
+func (w *worker) heard(pod *corev1.Pod) {
+	w.note(func() {
+		if newer(pod, w.next) {
+			w.next = pod
+		}
+	})
+}
+
+// newer compares two versions of one object.
+func newer(a, b *corev1.Pod) bool {
+	x, err1 := strconv.ParseUint(a.ResourceVersion, 10, 64)
+	y, err2 := strconv.ParseUint(b.ResourceVersion, 10, 64)
+	return err1 != nil || err2 != nil || x >= y
+}
+
+// run works until the pod is over and forgotten, or ctx ends. Operations under way are cancelled then; containers run on.
+func (w *worker) run(ctx context.Context) error {
+	defer w.k.prober.Set(w.uid, nil, nil)
+	defer w.k.objects.Release(w.uid)
+	return run.With(ctx, func(s *run.Scope) error {
+		defer s.Stop()
+		w.scope = s
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		for {
+			wake, over := w.step(ctx)
+			if over {
+				return nil
+			}
+			arm(timer, wake)
+			select {
+			case <-w.wakeup:
+			case <-timer.C:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+}
+
+// arm sets timer to t, or stops it where t is zero.
+func arm(timer *time.Timer, t time.Time) {
+	if t.IsZero() {
+		timer.Stop()
+		return
+	}
+	timer.Reset(time.Until(t))
+}
+
+// step is one round: take the notes in, observe, decide, act, report.
+func (w *worker) step(ctx context.Context) (wake time.Time, over bool) {
+	evict, gone := w.collect()
+	now := time.Now()
+	if !w.observe(ctx) {
+		return now.Add(time.Second), false
+	}
+	w.judge(now)
+	stop := w.stop(now, gone, evict)
+	if stop != nil {
+		w.cancelStarts()
+	}
+	plan := decide.Next(w.input(now, stop))
+	if plan.Over && stop != nil && stop.Gone {
+		w.forget()
+		return time.Time{}, true
+	}
+	for _, op := range plan.Ops {
+		w.launch(op)
+	}
+	w.explain(plan, now)
+	w.probes(stop)
+	w.refreshVolumes(now, stop)
+	w.report(plan, stop, now)
+	return earliest(plan.Wake, w.hold.next(now), w.deadline(now), w.k.mounter.Renew(w.uid)), false
+}
+
+// collect takes over what others have left.
+func (w *worker) collect() (evict *decide.Stop, gone bool) {
+	w.mu.Lock()
+	results := w.results
+	w.results = nil
+	changed := w.next != w.pod
+	before := w.pod
+	w.pod = w.next
+	evict, gone = w.evict, w.gone
+	w.mu.Unlock()
+	for _, r := range results {
+		w.finish(r)
+	}
+	if !w.refs && !gone {
+		w.refs = true
+		w.holdRefs()
+	}
+	if changed {
+		w.edited(before)
+	}
+	return evict, gone
+}
+
+// observe asks the runtime where it has news. It says whether w knows the pod.
+func (w *worker) observe(ctx context.Context) bool {
+	w.mu.Lock()
+	stale := w.stale
+	w.stale = false
+	w.mu.Unlock()
+	if !stale && w.known {
+		return true
+	}
+	got, err := seen.Observe(ctx, w.k.cfg.CRI, w.uid, w.seen)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Warn("cannot observe the pod", "err", err)
+		}
+		w.mu.Lock()
+		w.stale = true
+		w.mu.Unlock()
+		return false
+	}
+	w.seen, w.known = got, true
+	w.k.own(got)
+	return true
+}
+
+// judge turns observations and probe verdicts into started, ready and unhealthy.
+func (w *worker) judge(now time.Time) {
+	alive := map[string]bool{}
+	for i := range w.seen.Containers {
+		c := &w.seen.Containers[i]
+		alive[c.ID] = true
+		if c.State == seen.Running {
+			w.judgeOne(c)
+		}
+	}
+	for _, m := range []map[string]bool{w.started, w.ready} {
+		for id := range m {
+			if !alive[id] {
+				delete(m, id)
+			}
+		}
+	}
+	for id := range w.unhealthy {
+		if !alive[id] {
+			delete(w.unhealthy, id)
+		}
+	}
+}
+
+func (w *worker) judgeOne(c *seen.Container) {
+	spec, _ := decide.Find(&w.pod.Spec, c.Name)
+	if spec == nil {
+		return
+	}
+	old := w.old(c)
+	if !w.started[c.ID] && w.busy[decide.Op{Verb: decide.Start, Container: c.Name}.Key()] == nil {
+		switch {
+		case spec.StartupProbe == nil, old != nil && old.Started != nil && *old.Started:
+			w.started[c.ID] = true
+		default:
+			pass, known := w.k.prober.Passing(probe.Key{Pod: w.uid, Container: c.ID, Kind: probe.Startup})
+			w.started[c.ID] = known && pass
+			w.condemn(c, spec.StartupProbe, "startup", known && !pass)
+		}
+	}
+	if spec.LivenessProbe != nil {
+		pass, known := w.k.prober.Passing(probe.Key{Pod: w.uid, Container: c.ID, Kind: probe.Liveness})
+		w.condemn(c, spec.LivenessProbe, "liveness", known && !pass)
+	}
+	if spec.ReadinessProbe != nil {
+		pass, known := w.k.prober.Passing(probe.Key{Pod: w.uid, Container: c.ID, Kind: probe.Readiness})
+		if !known && old != nil {
+			pass = old.Ready // found running: what was true before the restart holds until asked again
+		}
+		w.ready[c.ID] = pass
+	}
+}
+
+func (w *worker) condemn(c *seen.Container, p *corev1.Probe, kind string, yes bool) {
+	if _, already := w.unhealthy[c.ID]; yes && !already {
+		w.unhealthy[c.ID] = decide.Unhealthy{Grace: p.TerminationGracePeriodSeconds,
+			Reason: "Container " + c.Name + " failed " + kind + " probe, will be restarted"}
+	}
+}
+
+// old is the container's status in the API where that speaks of the same attempt.
+func (w *worker) old(c *seen.Container) *corev1.ContainerStatus {
+	id := w.k.runtimeName + "://" + c.ID
+	for _, list := range [][]corev1.ContainerStatus{w.pod.Status.ContainerStatuses, w.pod.Status.InitContainerStatuses} {
+		for i := range list {
+			if list[i].ContainerID == id {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+func (w *worker) input(now time.Time, stop *decide.Stop) decide.Input {
+	in := decide.Input{Pod: w.pod, Seen: w.seen, Now: now, Stop: stop, Busy: map[string]bool{}, Mounted: w.mounted, Images: map[string]bool{},
+		Clean: w.clean, Hold: w.hold.until(), Back: w.back, Started: w.started, Unhealthy: w.unhealthy}
+	for k := range w.busy {
+		in.Busy[k] = true
+	}
+	for c := range w.images {
+		in.Images[c] = true
+	}
+	return in
+}
+
+func earliest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}

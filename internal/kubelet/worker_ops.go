@@ -1,0 +1,257 @@
+package kubelet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"minato.dev/minato/internal/kubelet/decide"
+	"minato.dev/minato/internal/kubelet/object"
+	"minato.dev/minato/internal/kubelet/seen"
+	"minato.dev/minato/internal/kubelet/status"
+	"minato.dev/minato/internal/kubelet/steps"
+)
+
+// launch starts an operation beside the loop; its result comes back through finish.
+func (w *worker) launch(op decide.Op) {
+	w.background(op, w.task(op))
+}
+
+// background runs f as the operation op.
+func (w *worker) background(op decide.Op, f func(ctx context.Context) result) {
+	ctx, cancel := context.WithCancel(w.scope.Context())
+	w.busy[op.Key()] = cancel
+	w.scope.Go(op.Key(), func(context.Context) error {
+		defer cancel()
+		r := f(ctx)
+		r.op = op
+		w.note(func() { w.results = append(w.results, r) })
+		return nil
+	})
+}
+
+// task binds an operation to what it needs now, so that it reads nothing that the loop may change.
+func (w *worker) task(op decide.Op) func(ctx context.Context) result {
+	n, pod := w.k.node, w.pod
+	c, _ := decide.Find(&pod.Spec, op.Container)
+	simple := func(f func(ctx context.Context) error) func(context.Context) result {
+		return func(ctx context.Context) result { return result{err: f(ctx)} }
+	}
+	switch op.Verb {
+	case decide.Volumes:
+		return simple(func(ctx context.Context) error { return n.Volumes(ctx, pod) })
+	case decide.Sandbox:
+		return simple(func(ctx context.Context) error { return n.Sandbox(ctx, pod, op.Attempt) })
+	case decide.Image:
+		return func(ctx context.Context) result {
+			ref, err := n.Image(ctx, pod, c)
+			return result{image: ref, err: err}
+		}
+	case decide.Start:
+		return w.startTask(op, c)
+	case decide.Kill:
+		s, ips := w.container(op.ID), w.ips()
+		return simple(func(ctx context.Context) error { return n.Kill(ctx, pod, c, &s, op.Grace, op.Reason, ips) })
+	case decide.StopSandbox:
+		return simple(func(ctx context.Context) error { return n.StopSandbox(ctx, op.ID) })
+	case decide.RemoveContainer:
+		path := w.container(op.ID).LogPath
+		return simple(func(ctx context.Context) error { return n.RemoveContainer(ctx, op.ID, path) })
+	case decide.RemoveSandbox:
+		return simple(func(ctx context.Context) error { return n.RemoveSandbox(ctx, op.ID) })
+	case decide.Teardown:
+		return simple(func(context.Context) error { return n.Teardown(pod.UID) })
+	}
+	return simple(func(context.Context) error { return fmt.Errorf("unknown operation %q", op.Verb) })
+}
+
+func (w *worker) startTask(op decide.Op, c *corev1.Container) func(ctx context.Context) result {
+	n, pod := w.k.node, w.pod
+	if last := w.seen.Latest(op.Container); last != nil && last.State == seen.Exited {
+		w.back[op.Container] = w.back[op.Container].Next(last.Finished)
+	}
+	s := steps.Start{Attempt: op.Attempt, PodIPs: w.ips(), Image: w.images[op.Container], Target: w.target(op.Container)}
+	if box := w.seen.ReadySandbox(); box != nil {
+		s.Sandbox = box.ID
+	}
+	s.Running = func(id string) { w.note(func() { w.stale = true }) }
+	return func(ctx context.Context) result {
+		id, err := n.Start(ctx, pod, c, s)
+		return result{id: id, err: err}
+	}
+}
+
+// target is the id of the container that an ephemeral container wants to look into.
+func (w *worker) target(name string) string {
+	for i := range w.pod.Spec.EphemeralContainers {
+		e := &w.pod.Spec.EphemeralContainers[i]
+		if e.Name == name && e.TargetContainerName != "" {
+			if t := w.seen.Latest(e.TargetContainerName); t != nil {
+				return t.ID
+			}
+		}
+	}
+	return ""
+}
+
+func (w *worker) container(id string) seen.Container {
+	for _, c := range w.seen.Containers {
+		if c.ID == id {
+			return c
+		}
+	}
+	return seen.Container{ID: id}
+}
+
+// ips are the pod's addresses.
+func (w *worker) ips() []string {
+	if w.pod.Spec.HostNetwork {
+		return w.k.node.HostIPs()
+	}
+	if box := w.seen.ReadySandbox(); box != nil {
+		return box.IPs
+	}
+	return nil
+}
+
+// finish takes the result of an operation in.
+func (w *worker) finish(r result) {
+	key := r.op.Key()
+	delete(w.busy, key)
+	if r.op.Verb == statusVerb || r.op.Verb == deleteVerb {
+		w.finishWrite(r)
+		return
+	}
+	w.mu.Lock()
+	w.stale = w.stale || r.op.Verb != decide.Volumes && r.op.Verb != decide.Image && r.op.Verb != decide.Teardown
+	w.mu.Unlock()
+	if r.err == nil {
+		delete(w.hold, key)
+		w.succeeded(r)
+		return
+	}
+	if errors.Is(r.err, context.Canceled) {
+		return
+	}
+	w.failed(r)
+}
+
+func (w *worker) succeeded(r result) {
+	switch r.op.Verb {
+	case decide.Volumes:
+		w.mounted, w.clean, w.obstacle = true, false, ""
+	case decide.Sandbox:
+		w.obstacle = ""
+	case decide.Image:
+		w.images[r.op.Container] = r.image
+		delete(w.waiting, r.op.Container)
+	case decide.Start:
+		delete(w.images, r.op.Container)
+		delete(w.waiting, r.op.Container)
+	case decide.Teardown:
+		w.clean, w.mounted = true, false
+	}
+}
+
+// failed notes why, and when to try again.
+func (w *worker) failed(r result) {
+	now, key := time.Now(), r.op.Key()
+	f := steps.AsFailure(r.err)
+	if f != nil {
+		w.waiting[r.op.Container] = status.Waiting{Reason: f.Reason, Message: f.Message}
+	}
+	switch r.op.Verb {
+	case decide.Image:
+		w.hold.failed(key, now, 10*time.Second, 5*time.Minute)
+	case decide.Start:
+		w.startFailed(r, f, now)
+	case decide.Volumes:
+		w.obstacle = r.err.Error()
+		w.hold.failed(key, now, 500*time.Millisecond, 2*time.Minute)
+	case decide.Sandbox:
+		w.obstacle = r.err.Error()
+		w.hold.failed(key, now, time.Second, 30*time.Second)
+	default:
+		w.hold.failed(key, now, 200*time.Millisecond, 30*time.Second)
+		w.log.Warn("operation failed, will try again", "op", key, "err", r.err, "after", w.hold[key].length)
+	}
+}
+
+func (w *worker) startFailed(r result, f *steps.Failure, now time.Time) {
+	key := r.op.Key()
+	switch {
+	case f == nil:
+		w.hold.failed(key, now, time.Second, time.Minute)
+		w.log.Warn("container start failed, will try again", "container", r.op.Container, "err", r.err)
+	case f.Reason == "PostStartHookError":
+		w.unhealthy[r.id] = decide.Unhealthy{Reason: "FailedPostStartHook"}
+		delete(w.images, r.op.Container)
+	case f.Reason == "RunContainerError":
+		delete(w.images, r.op.Container)
+		w.hold.failed(key, now, time.Second, 5*time.Minute)
+	default:
+		w.hold.failed(key, now, time.Second, 10*time.Second)
+	}
+}
+
+// holdRefs follows the objects that the pod's spec names.
+func (w *worker) holdRefs() {
+	w.k.objects.Hold(w.uid, object.Refs(w.pod), func() { w.note(func() { w.refresh = true }) })
+}
+
+// edited reacts to a new version of the Pod object.
+func (w *worker) edited(before *corev1.Pod) {
+	if before.Generation != w.pod.Generation {
+		w.holdRefs()
+	}
+	for i := range w.pod.Spec.Volumes {
+		v := &w.pod.Spec.Volumes[i]
+		if v.DownwardAPI != nil || v.Projected != nil {
+			w.mu.Lock()
+			w.refresh = w.refresh || !sameMap(before.Labels, w.pod.Labels) || !sameMap(before.Annotations, w.pod.Annotations)
+			w.mu.Unlock()
+		}
+	}
+}
+
+func sameMap(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || w != v {
+			return false
+		}
+	}
+	return true
+}
+
+// refreshVolumes writes the volumes anew after a change of what they show, or when a token has grown old.
+func (w *worker) refreshVolumes(now time.Time, stop *decide.Stop) {
+	op := decide.Op{Verb: decide.Volumes}
+	w.mu.Lock()
+	changed := w.refresh
+	w.mu.Unlock()
+	if renew := w.k.mounter.Renew(w.uid); !renew.IsZero() && !now.Before(renew) {
+		changed = true
+	}
+	if !changed || stop != nil || w.busy[op.Key()] != nil {
+		return
+	}
+	w.mu.Lock()
+	w.refresh = false
+	w.mu.Unlock()
+	decide.Each(&w.pod.Spec, func(c *corev1.Container, _ decide.Role) {
+		if w.waiting[c.Name].Reason == "CreateContainerConfigError" {
+			w.hold.now(decide.Op{Verb: decide.Start, Container: c.Name}.Key())
+		}
+	})
+	if w.mounted && now.Before(w.hold[op.Key()].until) {
+		return
+	}
+	w.hold.now(op.Key())
+	w.launch(op)
+}
