@@ -23,7 +23,11 @@ func cut(swagger []byte) ([]byte, error) {
 		}
 	}
 	keep := map[string]bool{}
-	reach(paths, definitions, keep)
+	for part, node := range doc {
+		if part != "definitions" {
+			reach(node, definitions, keep)
+		}
+	}
 	for name, def := range definitions {
 		if ofServedKind(def) && !keep[name] {
 			keep[name] = true
