@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 
+	_ "github.com/opencontainers/cgroups/devices" // lets the cgroup manager set device rules
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // enters namespaces before the Go runtime starts
 	"github.com/sirupsen/logrus"
