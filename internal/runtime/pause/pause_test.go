@@ -1,0 +1,51 @@
+package pause
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The program stays alive, reaps a foreign child and needs SIGKILL as init of a pid namespace.
+func TestInitReapsAndStays(t *testing.T) {
+	dir := t.TempDir()
+	prog := filepath.Join(dir, "pause")
+	if err := os.WriteFile(prog, Program(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// The shell leaves an orphan behind and becomes the program by exec, so that the orphan's parent is the program.
+	cmd := exec.Command("/bin/sh", "-c", `sleep 0.05 & exec `+prog)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	children := func() string {
+		data, _ := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/task/" + strconv.Itoa(cmd.Process.Pid) + "/children")
+		return strings.TrimSpace(string(data))
+	}
+	within(t, "the orphan is seen", func() bool { return children() != "" })
+	within(t, "the orphan is reaped", func() bool { return children() == "" })
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	comm, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/comm")
+	if err != nil || strings.TrimSpace(string(comm)) != "pause" {
+		t.Errorf("process is %q, %v", comm, err)
+	}
+}
+
+func within(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatal("never: " + what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
