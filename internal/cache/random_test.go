@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"minato.dev/minato/internal/store"
 )
@@ -100,7 +101,7 @@ func followAndCheck(w *world, i int, done <-chan struct{}) {
 		return
 	}
 	defer x.Close()
-	ctx, cancel := context.WithCancel(w.Context())
+	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
 	defer cancel()
 	var wait sync.WaitGroup
 	defer wait.Wait()
@@ -108,7 +109,7 @@ func followAndCheck(w *world, i int, done <-chan struct{}) {
 	for {
 		events, err := x.Next(ctx)
 		if err != nil {
-			w.Errorf("watcher %d: %v", i, err)
+			w.Errorf("watcher %d at %d, cache at %d: %v", i, last, w.cache.Revision(), err)
 			return
 		}
 		for _, e := range events {

@@ -144,15 +144,15 @@ func (w *Watcher) Next(ctx context.Context) ([]Event, error) {
 			}
 			continue
 		}
-		revision, atEnd, err := w.take()
+		mark, atEnd, err := w.take()
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range w.raw {
 			w.judge(e)
 		}
-		if atEnd && w.markDue.CompareAndSwap(true, false) {
-			w.out = append(w.out, Event{Type: Bookmark, Revision: revision})
+		if mark > 0 {
+			w.out = append(w.out, Event{Type: Bookmark, Revision: mark})
 		}
 		switch {
 		case len(w.out) > 0:
@@ -190,28 +190,31 @@ func (w *Watcher) sendInitial() {
 	}
 }
 
-// take copies the next part of the log into raw. atEnd says that there is no more of it; everything that concerns the
-// watcher up to revision has then been taken.
-func (w *Watcher) take() (revision int64, atEnd bool, err error) {
+// take copies the next part of the log into raw. atEnd says that there is no more of it: everything that concerns the
+// watcher up to now has been taken. mark is then the cache's revision where a bookmark is due, else 0.
+func (w *Watcher) take() (mark int64, atEnd bool, err error) {
 	clear(w.raw)
 	w.raw = w.raw[:0]
 	w.cache.mu.RLock()
 	defer w.cache.mu.RUnlock()
 	log := &w.resource.log
-	switch {
-	case w.err != nil:
-		return 0, false, w.err
-	case w.idle:
-		return w.cache.revision, true, nil
-	case w.cursor < log.first:
+	if w.err == nil && !w.idle && w.cursor < log.first {
 		w.err = ErrExpired
-		return 0, false, ErrExpired
 	}
-	for ; w.cursor < log.next && len(w.raw) < batchSize; w.cursor++ {
-		w.raw = append(w.raw, log.at(w.cursor))
+	if w.err != nil {
+		return 0, false, w.err
 	}
-	w.idle = w.cursor == log.next
-	return w.cache.revision, w.idle, nil
+	if !w.idle {
+		for ; w.cursor < log.next && len(w.raw) < batchSize; w.cursor++ {
+			w.raw = append(w.raw, log.at(w.cursor))
+		}
+		w.idle = w.cursor == log.next
+	}
+	// Under the lock, so that the bookmark is not older than the question for it.
+	if w.idle && w.markDue.CompareAndSwap(true, false) {
+		mark = w.cache.revision
+	}
+	return mark, w.idle, nil
 }
 
 // judge appends what a write means to this watcher, if anything.
