@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -68,6 +69,9 @@ func (c *Client) callFile(ctx context.Context, op, id string, body, answer any, 
 	return file, err
 }
 
+// waits are the calls whose answer may take for ever: a broken connection says nothing about the shim being unable.
+var waits = map[string]bool{"wait": true, "exec-wait": true, "events": true}
+
 // retry repeats f while it fails for the connection's sake, up to retryFor and ctx.
 func (c *Client) retry(ctx context.Context, op string, f func(ctx context.Context) error) error {
 	deadline := time.Now().Add(retryFor)
@@ -83,6 +87,8 @@ func (c *Client) retry(ctx context.Context, op string, f func(ctx context.Contex
 			return err
 		case time.Now().After(deadline):
 			return fmt.Errorf("shim %s: %w: %w", op, ErrUnavailable, err)
+		case waits[op] && errors.Is(err, io.EOF):
+			deadline, pause = time.Now().Add(retryFor), 2*time.Millisecond
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return fmt.Errorf("shim %s: %w", op, err)

@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 // A node is one shim with a root file system and a cgroup of its own.
 type node struct {
 	*shim.Client
-	t      *testing.T
+	t      testing.TB
 	cfg    shim.Config
 	dir    string // bundles and logs
 	rootfs string
@@ -60,14 +60,14 @@ type node struct {
 	n      atomic.Int32
 }
 
-func ctxFor(t *testing.T) context.Context {
+func ctxFor(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 // newNode starts a shim and checks at the end that nothing is left of it.
-func newNode(t *testing.T) *node {
+func newNode(t testing.TB) *node {
 	t.Helper()
 	run, err := os.MkdirTemp("/dev/shm", "shimtest")
 	if err != nil {
@@ -154,7 +154,7 @@ func removeCgroups(paths ...string) {
 }
 
 // makeRootfs is busybox with its links, /proc, /dev and the like.
-func makeRootfs(t *testing.T) string {
+func makeRootfs(t testing.TB) string {
 	root := filepath.Join(t.TempDir(), "rootfs")
 	for _, d := range []string{"bin", "proc", "dev", "sys", "tmp", "etc", "root"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
@@ -276,7 +276,7 @@ func (n *node) wait(id string) shim.ContainerState {
 // A logLine is one parsed CRI line.
 type logLine struct{ stream, tag, text string }
 
-func logLines(t *testing.T, path string) []logLine {
+func logLines(t testing.TB, path string) []logLine {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -297,7 +297,7 @@ func logLines(t *testing.T, path string) []logLine {
 }
 
 // logText joins the content of a log as kubectl logs would.
-func logText(t *testing.T, path string) string {
+func logText(t testing.TB, path string) string {
 	t.Helper()
 	var b strings.Builder
 	for _, l := range logLines(t, path) {
@@ -310,7 +310,7 @@ func logText(t *testing.T, path string) string {
 }
 
 // eventually waits for a condition, which a kernel or another process brings about.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for !ok() {

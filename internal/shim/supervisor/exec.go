@@ -23,6 +23,7 @@ import (
 type session struct {
 	rec     sessionRecord
 	dir     string
+	pid     int
 	pidfd   *os.File
 	console *os.File // only until the reply that carries it
 	result  shim.ExecResult
@@ -35,8 +36,6 @@ type session struct {
 type sessionRecord struct {
 	ID        string `json:"id"`
 	Container string `json:"container"`
-	Pid       int    `json:"pid,omitempty"`
-	StartTime uint64 `json:"startTime,omitempty"`
 }
 
 const (
@@ -102,6 +101,13 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 		}
 		defer closeFiles(ours, theirs)
 	}
+	// The record comes first: after a crash the session is found with the helper's answer, and not started twice.
+	if err := os.MkdirAll(x.dir, 0o700); err != nil {
+		return err
+	}
+	if err := jail.WriteJSON(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
+		return err
+	}
 	result, err := s.help(ctx, "exec", x.dir, req, stdio, theirs)
 	if err != nil {
 		return err
@@ -111,23 +117,20 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 			return fmt.Errorf("receive terminal: %w", err)
 		}
 	}
-	x.rec.Pid, x.rec.StartTime = result.Pid, result.StartTime
-	if err := jail.WriteJSON(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
-		return err
-	}
-	s.watchSession(x)
+	s.watchSession(x, result)
 	return nil
 }
 
-func (s *Supervisor) watchSession(x *session) {
-	pidfd, err := hold.OpenPid(x.rec.Pid, x.rec.StartTime)
+func (s *Supervisor) watchSession(x *session, r jail.Result) {
+	x.pid = r.Pid
+	pidfd, err := hold.OpenPid(r.Pid, r.StartTime)
 	if err != nil {
 		pidfd = nil // it has ended already; the ring tells
 	}
 	s.mu.Lock()
 	x.pidfd = pidfd
 	s.mu.Unlock()
-	s.watchProcess(x.rec.Pid, x.rec.StartTime, pidfd, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
+	s.watchProcess(r.Pid, r.StartTime, pidfd, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
 }
 
 func (s *Supervisor) sessionEnded(x *session, e hold.Exit, reason string) {

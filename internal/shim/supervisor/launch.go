@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -115,7 +116,7 @@ func inheritCpuset(dir string) error {
 // newKeeper starts a keeper after ours has died and gives it everything. The new one becomes parent of the shim only by
 // starting it, so the caller must end the process afterwards.
 func (s *Supervisor) newKeeper() error {
-	lock, err := lockRunDir(s.runDir)
+	lock, err := s.awaitLock()
 	if err != nil {
 		return err
 	}
@@ -163,4 +164,14 @@ func (s *Supervisor) holdEverything() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// awaitLock takes the run directory's lock, which a dying keeper gives up a moment after it has closed its socket.
+func (s *Supervisor) awaitLock() (*os.File, error) {
+	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		lock, err := lockRunDir(s.runDir)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(end) {
+			return lock, err
+		}
+	}
 }

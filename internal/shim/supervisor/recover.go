@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -220,18 +219,23 @@ func findPipe(cgroups map[string]string, ino uint64) *os.File {
 	return nil
 }
 
-// recoverSessions finds exec sessions again. One whose helper was interrupted is gone with its caller.
+// recoverSessions finds exec sessions again, those included whose helper outlived the shim that started it.
 func (s *Supervisor) recoverSessions() {
 	entries, _ := os.ReadDir(filepath.Join(s.runDir, "x"))
 	for _, e := range entries {
 		x := &session{dir: s.sessionDir(e.Name()), ended: make(chan struct{})}
-		if err := jail.ReadJSON(filepath.Join(x.dir, sessionFile), &x.rec); err != nil || strings.Contains(x.rec.ID, "/") {
-			_ = os.RemoveAll(x.dir)
+		err := jail.ReadJSON(filepath.Join(x.dir, sessionFile), &x.rec)
+		var result jail.Result
+		if err == nil {
+			result, err = s.helperResult(x.dir)
+		}
+		if err != nil || result.Error != "" {
+			_ = os.RemoveAll(x.dir) // its caller asks again
 			continue
 		}
 		s.mu.Lock()
 		s.sessions[x.rec.ID] = x
 		s.mu.Unlock()
-		s.watchSession(x)
+		s.watchSession(x, result)
 	}
 }

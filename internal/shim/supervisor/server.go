@@ -296,7 +296,7 @@ func opExec(s *Supervisor, ctx context.Context, r *request) (any, *os.File, erro
 	x.console = nil
 	s.mu.Unlock()
 	defer closeFiles(console)
-	s.reply(r.conn, wire.Pid{Pid: x.rec.Pid}, console, nil)
+	s.reply(r.conn, wire.Pid{Pid: x.pid}, console, nil)
 	return nil, nil, errReplied
 }
 

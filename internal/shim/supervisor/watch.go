@@ -45,8 +45,8 @@ func (s *Supervisor) watchProcess(pid int, start uint64, pidfd *os.File, fire fu
 	case ended:
 		s.settle(w, x, "")
 	case w.pidfd == nil:
-		// Dead and not in the ring: if our keeper was its parent the record is a moment away, else nobody knows.
-		s.lookLater(w)
+		// The keeper writes before it reaps: what is gone and not in the ring, nobody of ours has seen.
+		s.reaped(w)
 	default:
 		s.watchPidfd(w)
 	}

@@ -1,0 +1,208 @@
+package shim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"minato.dev/minato/internal/shim"
+)
+
+// counting prints numbered lines on both outputs as fast as a shell can, with pauses that let pipes run empty.
+const counting = `i=0; while [ $i -lt %d ]; do echo "line $i"; echo "other $i" >&2; i=$((i+1)); done; exit 7`
+
+// checkCounted demands every line once and in order.
+func checkCounted(t *testing.T, path string, n int) {
+	t.Helper()
+	next := map[string]int{}
+	for _, l := range logLines(t, path) {
+		word := map[string]string{"stdout": "line", "stderr": "other"}[l.stream]
+		want := fmt.Sprintf("%s %d", word, next[l.stream])
+		if l.text != want || l.tag != "F" {
+			t.Fatalf("%s: got %s %q, want %q", path, l.tag, l.text, want)
+		}
+		next[l.stream]++
+	}
+	if next["stdout"] != n || next["stderr"] != n {
+		t.Fatalf("%s: %v lines, want %d of each", path, next, n)
+	}
+}
+
+func kill9(pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) }
+
+func (n *node) info() shim.Info {
+	n.t.Helper()
+	i, err := n.Info(ctxFor(n.t))
+	if err != nil {
+		n.t.Fatalf("info: %v", err)
+	}
+	return i
+}
+
+// disturb runs f again and again until the container has exited, and returns how often it did.
+func (n *node) disturb(id string, f func()) int {
+	done := make(chan struct{})
+	var ended atomic.Bool
+	ctx := ctxFor(n.t)
+	go func() {
+		defer close(done)
+		if _, err := n.Wait(ctx, id); err != nil {
+			n.t.Errorf("wait: %v", err)
+		}
+		ended.Store(true)
+	}()
+	times := 0
+	for ; !ended.Load(); times++ {
+		f()
+	}
+	<-done
+	return times
+}
+
+func TestKillShimLosesNothing(t *testing.T) {
+	n := newNode(t)
+	const lines = 60000
+	r := n.start(nil, sh(fmt.Sprintf(counting, lines))...)
+	kills := n.disturb(r.ID, func() { kill9(n.info().Pid) })
+	st := n.wait(r.ID)
+	t.Logf("%d kills", kills)
+	if st.ExitCode != 7 || st.Reason != "" {
+		t.Errorf("after %d kills: %+v", kills, st)
+	}
+	checkCounted(t, r.LogPath, lines)
+	if kills < 10 {
+		t.Errorf("only %d kills", kills)
+	}
+}
+
+func TestUpgradeLosesNothing(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	const lines = 60000
+	r := n.start(nil, sh(fmt.Sprintf(counting, lines))...)
+	pid := n.info().Pid
+	upgrades := n.disturb(r.ID, func() {
+		if err := n.Upgrade(ctx, binary); err != nil {
+			t.Errorf("upgrade: %v", err)
+		}
+	})
+	t.Logf("%d upgrades", upgrades)
+	if st := n.wait(r.ID); st.ExitCode != 7 {
+		t.Errorf("after %d upgrades: %+v", upgrades, st)
+	}
+	checkCounted(t, r.LogPath, lines)
+	if i := n.info(); i.Pid != pid || i.Upgrades != upgrades || upgrades < 3 {
+		t.Errorf("after %d upgrades of pid %d: %+v", upgrades, pid, i)
+	}
+}
+
+func TestKillKeeper(t *testing.T) {
+	n := newNode(t)
+	const lines = 30000
+	r := n.start(nil, sh(fmt.Sprintf(counting, lines))...)
+	kills := n.disturb(r.ID, func() {
+		old := n.info().KeeperPid
+		kill9(old)
+		eventually(t, "a new keeper", func() bool { return n.info().KeeperPid != old })
+	})
+	t.Logf("%d kills", kills)
+	if st := n.wait(r.ID); st.ExitCode != 7 {
+		t.Errorf("after %d kills: %+v", kills, st)
+	}
+	checkCounted(t, r.LogPath, lines)
+}
+
+// TestKillBoth: what nobody held is found again in the container itself.
+func TestKillBoth(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	const lines = 30000
+	r := n.start(nil, sh(fmt.Sprintf(counting, lines)+"; read x < /dev/null")...)
+	lost := n.start(nil, "sleep", "0.3")
+	before, err := n.State(ctx, lost.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := n.info()
+	_ = syscall.Kill(i.Pid, syscall.SIGSTOP) // so that it cannot replace its keeper in between
+	kill9(i.KeeperPid)
+	kill9(i.Pid)
+	eventually(t, "the short container's end", func() bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/%d", before.Pid))
+		return err != nil
+	})
+	if n.Client, err = shim.Ensure(ctx, n.cfg); err != nil {
+		t.Fatal(err)
+	}
+	if st := n.wait(r.ID); st.ExitCode != 7 {
+		t.Errorf("the adopted container: %+v", st)
+	}
+	checkCounted(t, r.LogPath, lines)
+	if st := n.wait(lost.ID); st.ExitCode != 255 || !strings.Contains(st.Reason, "exit status lost") {
+		t.Errorf("the container that ended unseen: %+v", st)
+	}
+}
+
+// TestKillDuringChanges kills the shim at random moments of creating, starting, executing and deleting; every call must
+// still come to its end and nothing may be left.
+func TestKillDuringChanges(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Duration(7+i*13%60) * time.Millisecond):
+				if info, err := n.Info(ctx); err == nil {
+					kill9(info.Pid)
+				}
+			}
+		}
+	}()
+	for i := range 25 {
+		r := n.request(nil, sh("echo hello; exec sleep 1000")...)
+		begin := time.Now()
+		if err := n.story(ctx, r, i); err != nil {
+			t.Errorf("container %d: %v", i, err)
+		}
+		t.Logf("container %d: %v", i, time.Since(begin))
+	}
+	close(stop)
+	<-stopped
+	if list, _, err := n.List(ctx); err != nil || len(list) > 0 {
+		t.Errorf("left: %+v, %v", list, err)
+	}
+}
+
+func (n *node) story(ctx context.Context, r shim.CreateRequest, i int) error {
+	if _, err := n.Create(ctx, r); err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	if err := n.Start(ctx, r.ID); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	x, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: sh(fmt.Sprintf("exit %d", i))}, shim.Stdio{})
+	if err != nil {
+		return fmt.Errorf("exec: %w", err)
+	}
+	if res, err := x.Wait(ctx); err != nil || res.ExitCode != i {
+		return fmt.Errorf("exec: %+v, want code %d: %w", res, i, err)
+	}
+	if err := n.Signal(ctx, r.ID, syscall.SIGKILL, false); err != nil {
+		return fmt.Errorf("signal: %w", err)
+	}
+	if st, err := n.Wait(ctx, r.ID); err != nil || st.ExitCode != 137 {
+		return errors.Join(fmt.Errorf("wait: %+v", st), err)
+	}
+	if text := logText(n.t, r.LogPath); text != "hello\n" {
+		return fmt.Errorf("log %q", text)
+	}
+	return n.Delete(ctx, r.ID)
+}
