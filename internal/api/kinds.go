@@ -8,36 +8,38 @@ import (
 )
 
 // kinds lists every built-in kind, in the order of groupOrder and then by name.
-var kinds = []func() kind{
-	// core
-	binding, componentStatus, configMap, endpoints, event, limitRange, namespace, node, persistentVolumeClaim,
-	persistentVolume, pod, podTemplate, replicationController, resourceQuota, secret, serviceAccount, service,
-	// apiregistration.k8s.io, apps
-	apiService,
-	controllerRevision, daemonSet, deployment, replicaSet, statefulSet,
-	// authentication.k8s.io, authorization.k8s.io
-	selfSubjectReview, tokenReview,
-	localSubjectAccessReview, selfSubjectAccessReview, selfSubjectRulesReview, subjectAccessReview,
-	// autoscaling, batch, certificates.k8s.io
-	horizontalPodAutoscaler,
-	cronJob, job,
-	certificateSigningRequest, clusterTrustBundle, podCertificateRequest,
-	// networking.k8s.io, policy, rbac.authorization.k8s.io
-	ingressClass, ingress, ipAddress, networkPolicy, serviceCIDR,
-	podDisruptionBudget,
-	clusterRoleBinding, clusterRole, roleBinding, role,
-	// storage.k8s.io
-	csiDriver, csiNode, csiStorageCapacity, storageClass, volumeAttachment, volumeAttributesClass,
-	// admissionregistration.k8s.io, apiextensions.k8s.io
-	mutatingAdmissionPolicy, mutatingAdmissionPolicyBinding, mutatingWebhookConfiguration,
-	validatingAdmissionPolicy, validatingAdmissionPolicyBinding, validatingWebhookConfiguration,
-	customResourceDefinition,
-	// scheduling.k8s.io, coordination.k8s.io, node.k8s.io, discovery.k8s.io
-	priorityClass, lease, runtimeClass, endpointSlice,
-	// resource.k8s.io, flowcontrol.apiserver.k8s.io, storagemigration.k8s.io
-	deviceClass, deviceTaintRule, resourceClaim, resourceClaimTemplate, resourceSlice,
-	flowSchema, priorityLevelConfiguration,
-	storageVersionMigration,
+func kinds() []kind {
+	return []kind{
+		// core
+		binding(), componentStatus(), configMap(), endpoints(), event(), limitRange(), namespace(), node(), persistentVolumeClaim(),
+		persistentVolume(), pod(), podTemplate(), replicationController(), resourceQuota(), secret(), serviceAccount(), service(),
+		// apiregistration.k8s.io; apps
+		apiService(),
+		controllerRevision(), daemonSet(), deployment(), replicaSet(), statefulSet(),
+		// authentication.k8s.io; authorization.k8s.io
+		selfSubjectReview(), tokenReview(),
+		localSubjectAccessReview(), selfSubjectAccessReview(), selfSubjectRulesReview(), subjectAccessReview(),
+		// autoscaling; batch; certificates.k8s.io
+		horizontalPodAutoscaler(),
+		cronJob(), job(),
+		certificateSigningRequest(), clusterTrustBundle(), podCertificateRequest(),
+		// networking.k8s.io; policy; rbac.authorization.k8s.io
+		ingressClass(), ingress(), ipAddress(), networkPolicy(), serviceCIDR(),
+		podDisruptionBudget(),
+		clusterRoleBinding(), clusterRole(), roleBinding(), role(),
+		// storage.k8s.io
+		csiDriver(), csiNode(), csiStorageCapacity(), storageClass(), volumeAttachment(), volumeAttributesClass(),
+		// admissionregistration.k8s.io; apiextensions.k8s.io
+		mutatingAdmissionPolicy(), mutatingAdmissionPolicyBinding(), mutatingWebhookConfiguration(),
+		validatingAdmissionPolicy(), validatingAdmissionPolicyBinding(), validatingWebhookConfiguration(),
+		customResourceDefinition(),
+		// scheduling.k8s.io; coordination.k8s.io; node.k8s.io; discovery.k8s.io
+		priorityClass(), lease(), runtimeClass(), endpointSlice(),
+		// resource.k8s.io; flowcontrol.apiserver.k8s.io; storagemigration.k8s.io
+		deviceClass(), deviceTaintRule(), resourceClaim(), resourceClaimTemplate(), resourceSlice(),
+		flowSchema(), priorityLevelConfiguration(),
+		storageVersionMigration(),
+	}
 }
 
 type registry struct {
@@ -46,14 +48,25 @@ type registry struct {
 	kind map[schema.GroupVersionKind]*Resource
 }
 
-var built = sync.OnceValue(func() registry {
+var (
+	buildOnce  sync.Once
+	registered registry
+)
+
+// built is the registry, made on first use.
+func built() *registry {
+	buildOnce.Do(func() { registered = build() })
+	return &registered
+}
+
+func build() registry {
 	r := registry{by: map[schema.GroupVersionResource]*Resource{}, kind: map[schema.GroupVersionKind]*Resource{}}
-	for _, k := range kinds {
-		r.add(k().resources()...)
+	for _, k := range kinds() {
+		r.add(k.resources()...)
 	}
 	r.add(eventsOfOwnGroup(r.by[schema.GroupVersionResource{Version: "v1", Resource: "events"}]))
 	return r
-})
+}
 
 func (r *registry) add(list ...*Resource) {
 	for _, x := range list {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,21 @@ type Request struct {
 	Random func() string
 	// NamespaceOf reads a namespace for the few rules that look at its labels; nil reads as "without labels".
 	NamespaceOf func(name string) (*corev1.Namespace, error)
+	// Allowed says whether User may also do something else, for the few rules that ask (signing, reading an admission
+	// policy's parameters, binding devices); the error says why not. nil refuses.
+	Allowed func(Access) error
+	// PolicyParams reads spec.paramKind of an admission policy for the rules of its bindings; nil reads as unknown.
+	PolicyParams func(resource, policy string) (apiVersion, kind string, ok bool)
+}
+
+// Access is an action on a resource, as authorization sees it.
+type Access struct{ Verb, Group, Version, Resource, Subresource, Namespace, Name string }
+
+func (r *Request) allowed(a Access) error {
+	if r.Allowed == nil {
+		return fmt.Errorf("no authorizer to ask about %s %s", a.Verb, a.Resource)
+	}
+	return r.Allowed(a)
 }
 
 // Orphaning is what happens to an object's dependents when a delete request does not say.

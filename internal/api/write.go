@@ -135,6 +135,7 @@ func (r *Resource) finish(ctx context.Context, s *Strategy, in, was Object) (Obj
 	if err != nil {
 		return nil, nil, apierrors.NewInternalError(err)
 	}
+	Default(out) // what the rules cleared may have a default, and stored bytes are served as they are
 	return out, warnings, nil
 }
 
