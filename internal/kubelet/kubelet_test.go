@@ -1,0 +1,178 @@
+package kubelet_test
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"minato.dev/minato/internal/apiserver/apiservertest"
+	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/kubelet"
+	"minato.dev/minato/internal/kubelet/cgroup"
+	"minato.dev/minato/internal/kubelet/kubelettest"
+	"minato.dev/minato/internal/run"
+)
+
+// bench is a kubelet between a real API server and a runtime in memory.
+type bench struct {
+	t    *testing.T
+	api  *apiservertest.Server
+	rt   *kubelettest.Runtime
+	cfg  kubelet.Config
+	stop func()
+}
+
+func start(t *testing.T, change ...func(*bench)) *bench {
+	t.Helper()
+	dir := t.TempDir()
+	b := &bench{t: t, api: apiservertest.Start(t), rt: kubelettest.New()}
+	b.cfg = kubelet.Config{NodeName: "n1", NodeIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, RootDir: filepath.Join(dir, "kubelet"), LogDir: filepath.Join(dir, "logs"),
+		CgroupRoot: "/minato-test-" + filepath.Base(dir) + t.Name(), ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10")}, Version: "v1.37.2+test",
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	for _, f := range change {
+		f(b)
+	}
+	b.cfg.CRI = b.rt.Serve(t)
+	t.Cleanup(func() {
+		if tree, err := cgroup.New(b.cfg.CgroupRoot); err != nil || tree.RemoveRoot() != nil {
+			t.Errorf("cgroups are left: %v", err)
+		}
+	})
+	b.begin()
+	return b
+}
+
+// begin starts the kubelet; stop ends it and may be followed by begin.
+func (b *bench) begin() {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	scope := run.NewScope(ctx)
+	log := b.cfg.Log
+	views := client.NewViews(ctx, b.api.Client, log)
+	rec := client.NewRecorder(b.api.Client, log, "kubelet", "n1")
+	scope.Go("recorder", rec.Run)
+	k, err := kubelet.New(b.cfg, b.api.Client, views, rec)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	scope.Go("kubelet", func(ctx context.Context) error { return k.Run(ctx, func() { close(ready) }) })
+	ended := false
+	b.stop = func() {
+		if ended {
+			return
+		}
+		ended = true
+		cancel()
+		if err := scope.Wait(); err != nil {
+			b.t.Errorf("kubelet: %v", err)
+		}
+		_ = views.Wait()
+	}
+	b.t.Cleanup(b.stop)
+	select {
+	case <-ready:
+	case <-scope.Context().Done():
+		b.t.Fatalf("kubelet did not start: %v", scope.Wait())
+	case <-time.After(20 * time.Second):
+		b.t.Fatal("kubelet is not ready in time")
+	}
+}
+
+func pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
+	zero := int64(1)
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"},
+		Spec: corev1.PodSpec{NodeName: "n1", TerminationGracePeriodSeconds: &zero, Containers: []corev1.Container{{Name: "main", Image: "local", ImagePullPolicy: corev1.PullIfNotPresent}}}}
+	no := false
+	p.Spec.AutomountServiceAccountToken = &no
+	for _, f := range change {
+		f(p)
+	}
+	return p
+}
+
+func (b *bench) create(p *corev1.Pod) *corev1.Pod {
+	b.t.Helper()
+	got, err := client.Of(b.api.Client, client.Pods).Create(b.t.Context(), p)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return got
+}
+
+// until reads the pod until ok, or fails after ten seconds showing the last status.
+func (b *bench) until(name, what string, ok func(*corev1.Pod) bool) *corev1.Pod {
+	b.t.Helper()
+	pods := client.Of(b.api.Client, client.Pods)
+	var last *corev1.Pod
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		p, err := pods.Get(b.t.Context(), "default", name)
+		if apierrors.IsNotFound(err) {
+			p = nil
+		} else if err != nil {
+			b.t.Fatal(err)
+		}
+		if last = p; ok(p) {
+			return p
+		}
+	}
+	if last != nil {
+		b.t.Fatalf("pod %s: %s did not happen; status %+v", name, what, last.Status)
+	}
+	b.t.Fatalf("pod %s: %s did not happen; it is gone", name, what)
+	return nil
+}
+
+func isReady(p *corev1.Pod) bool {
+	if p == nil {
+		return false
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func TestPodLives(t *testing.T) {
+	b := start(t)
+	began := time.Now()
+	b.create(pod("p"))
+	p := b.until("p", "Ready", isReady)
+	t.Logf("ready after %v", time.Since(began))
+	if p.Status.Phase != corev1.PodRunning || p.Status.PodIP == "" || p.Status.HostIP != "192.0.2.1" || p.Status.StartTime == nil || p.Status.QOSClass != corev1.PodQOSBestEffort {
+		t.Errorf("status is %+v", p.Status)
+	}
+	cs := p.Status.ContainerStatuses[0]
+	if cs.State.Running == nil || !cs.Ready || cs.ContainerID == "" || cs.RestartCount != 0 || cs.Started == nil || !*cs.Started {
+		t.Errorf("container status is %+v", cs)
+	}
+	if err := client.Of(b.api.Client, client.Pods).Delete(t.Context(), "default", "p", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.until("p", "its removal", func(p *corev1.Pod) bool { return p == nil })
+	for end := time.Now().Add(5 * time.Second); len(b.rt.Containers())+len(b.rt.Sandboxes()) > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("left in the runtime: %d containers, %d sandboxes", len(b.rt.Containers()), len(b.rt.Sandboxes()))
+		}
+	}
+	for _, dir := range []string{filepath.Join(b.cfg.RootDir, "pods"), b.cfg.LogDir} {
+		for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			if left, _ := os.ReadDir(dir); len(left) == 0 {
+				break
+			} else if time.Now().After(end) {
+				t.Errorf("left in %s: %v", dir, left)
+				break
+			}
+		}
+	}
+}
