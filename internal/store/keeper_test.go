@@ -41,3 +41,22 @@ func TestKeeperForgetsWhatIsOneRoundOld(t *testing.T) {
 		t.Fatal("a round without writes compacts to the last mark and is the last")
 	}
 }
+
+func TestDefragmentKeepsTheState(t *testing.T) {
+	ctx := t.Context()
+	s, err := Open(ctx, Config{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	rev, err := s.Create(ctx, "/registry/x", []byte("1"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.keeper.makeRoom(ctx) || s.keeper.makeRoom(ctx) {
+		t.Fatal("room is made once, and not again a moment later")
+	}
+	if kv, found, _, err := s.Get(ctx, "/registry/x"); err != nil || !found || kv.ModRevision != rev {
+		t.Fatal(kv, found, err)
+	}
+}

@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	"go.etcd.io/etcd/client/pkg/v3/types"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/config"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
@@ -73,7 +74,10 @@ func Open(ctx context.Context, cfg Config) (*Etcd, error) {
 		_ = lock.Close()
 		return nil, fmt.Errorf("store: start etcd in %s: %w", cfg.Dir, err)
 	}
-	s := newEtcd(v3client.New(member), run.NewScope(context.WithoutCancel(ctx)), cfg.Log)
+	client := v3client.New(member)
+	// The in-process client has no health service to tell and would panic, so the file is rewritten without it.
+	client.Maintenance = inProcess{client.Maintenance, member}
+	s := newEtcd(client, run.NewScope(context.WithoutCancel(ctx)), cfg.Log)
 	s.beforeClose = func() { logs.closing.Store(true) }
 	s.release = func() error {
 		member.HardStop()
@@ -84,6 +88,16 @@ func Open(ctx context.Context, cfg Config) (*Etcd, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// inProcess is the maintenance of the member in this process.
+type inProcess struct {
+	clientv3.Maintenance
+	member *etcdserver.EtcdServer
+}
+
+func (m inProcess) Defragment(context.Context, string) (*clientv3.DefragmentResponse, error) {
+	return &clientv3.DefragmentResponse{}, m.member.Backend().Defrag()
 }
 
 // lockDir takes the directory for this process; the kernel gives it back however the process ends.
