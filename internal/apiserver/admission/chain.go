@@ -7,42 +7,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
-
-// Operation is what a request does to its object.
-type Operation string
-
-const (
-	Create  Operation = "CREATE"
-	Update  Operation = "UPDATE"
-	Delete  Operation = "DELETE"
-	Connect Operation = "CONNECT"
-)
-
-// Attributes describe one write.
-type Attributes struct {
-	User        user.Info
-	Operation   Operation
-	Kind        schema.GroupVersionKind     // of Object; for a subresource the kind that was sent, e.g. Binding
-	Resource    schema.GroupVersionResource // as requested
-	Subresource string
-	Namespace   string
-	Name        string         // may be empty on create with generateName
-	Object      runtime.Object // nil on delete; changed in place by Admit
-	OldObject   runtime.Object // nil on create; shared, not to be changed
-	Options     runtime.Object // *metav1.CreateOptions, UpdateOptions, PatchOptions or DeleteOptions
-	DryRun      bool
-	Warnings    []string // filled by plugins, for the Warning header
-}
-
-// Objects reads the live state. Both methods return shared objects in their stored version, not to be changed; Get's error
-// satisfies apierrors.IsNotFound where there is none. Namespace "" lists all.
-type Objects interface {
-	Get(ctx context.Context, gr schema.GroupResource, namespace, name string) (runtime.Object, error)
-	List(ctx context.Context, gr schema.GroupResource, namespace string) ([]runtime.Object, error)
-}
 
 // Config is the chain's surroundings.
 type Config struct {
@@ -51,9 +19,11 @@ type Config struct {
 	// WriteQuotaStatus stores q's status where q.ResourceVersion is still current, else returns an error for which
 	// apierrors.IsConflict holds.
 	WriteQuotaStatus func(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error)
-	// Escalation checks writes of RBAC objects; authz.Authorizer is one.
+	// Escalation checks writes of RBAC objects; authz.Authorizer is one. Nil: they are not checked.
 	Escalation Escalation
 	Log        *slog.Logger
+	// Suffix makes n random characters for a name; nil: at random.
+	Suffix func(n int) string
 }
 
 // Escalation refuses grants that the user does not hold.
@@ -62,17 +32,96 @@ type Escalation interface {
 	ConfirmBind(ctx context.Context, u user.Info, binding runtime.Object) error
 }
 
+// plugin is one rule of admission. Handles is cheap; Admit and Validate, either of which may be nil, are called only for
+// what it says yes to. Admit changes, Validate only refuses.
+type plugin struct {
+	name     string
+	handles  func(op Operation, gr schema.GroupResource, sub string) bool
+	admit    func(ctx context.Context, c *Config, a *Attributes) error
+	validate func(ctx context.Context, c *Config, a *Attributes) error
+}
+
+// plugins are all plugins in upstream's order. ResourceQuota must be the last: it counts what all others let pass.
+func plugins() []plugin {
+	return []plugin{
+		namespaceLifecycle, limitRanger, serviceAccount, nodeRestriction, taintNodesByCondition, podSecurity(), priority, defaultTolerationSeconds,
+		defaultStorageClass, storageObjectInUseProtection, claimResize, runtimeClass, certificateApproval, certificateSigning,
+		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, webhooksMissing(), resourceQuota,
+	}
+}
+
 // Chain is the ordered list of plugins.
-type Chain struct{ c Config }
+type Chain struct {
+	c       Config
+	plugins []plugin
+}
 
 // New returns the chain of all plugins.
-func New(c Config) *Chain { return &Chain{c} }
+func New(c Config) *Chain {
+	if c.Suffix == nil {
+		c.Suffix = rand.String
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Chain{c: c, plugins: plugins()}
+}
 
 // Handles says whether any plugin looks at such a write, so that a caller may skip work that only admission needs.
-func (c *Chain) Handles(op Operation, gr schema.GroupResource, subresource string) bool { return true }
+func (c *Chain) Handles(op Operation, gr schema.GroupResource, subresource string) bool {
+	for _, p := range c.plugins {
+		if p.handles(op, gr, subresource) {
+			return true
+		}
+	}
+	return false
+}
 
 // Admit runs the mutating plugins. Errors are API status errors.
-func (c *Chain) Admit(ctx context.Context, a *Attributes) error { return nil }
+func (c *Chain) Admit(ctx context.Context, a *Attributes) error {
+	for _, p := range c.plugins {
+		if p.admit != nil && p.handles(a.Operation, a.Resource.GroupResource(), a.Subresource) {
+			if err := p.admit(ctx, &c.c, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // Validate runs the validating plugins. Errors are API status errors.
-func (c *Chain) Validate(ctx context.Context, a *Attributes) error { return nil }
+func (c *Chain) Validate(ctx context.Context, a *Attributes) error {
+	for _, p := range c.plugins {
+		if p.validate != nil && p.handles(a.Operation, a.Resource.GroupResource(), a.Subresource) {
+			if err := p.validate(ctx, &c.c, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// The resources that plugins look at.
+var (
+	pods            = corev1.Resource("pods")
+	nodes           = corev1.Resource("nodes")
+	namespaces      = corev1.Resource("namespaces")
+	serviceAccounts = corev1.Resource("serviceaccounts")
+	claims          = corev1.Resource("persistentvolumeclaims")
+	volumes         = corev1.Resource("persistentvolumes")
+)
+
+// on is a handles for the operations ops on the resource gr itself.
+func on(gr schema.GroupResource, ops ...Operation) func(Operation, schema.GroupResource, string) bool {
+	return func(op Operation, r schema.GroupResource, sub string) bool {
+		if r != gr || sub != "" {
+			return false
+		}
+		for _, o := range ops {
+			if o == op {
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,9 @@
+package admission
+
+import "errors"
+
+var (
+	errImmortal  = errors.New("this namespace may not be deleted")
+	errNoPod     = errors.New("resource was marked with kind Pod but was unable to be converted")
+	errNoRequest = errors.New("PEM block type must be CERTIFICATE REQUEST")
+)
