@@ -2,9 +2,11 @@ package api
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -156,17 +158,14 @@ func DecodeAs(want schema.GroupVersionKind, body []byte, media string, v FieldVa
 	var warnings []string
 	if strict, ok := runtime.AsStrictDecodingError(err); ok && obj != nil {
 		if v == Strict {
-			return nil, nil, apierrors.NewBadRequest(decodeError(want, got, into, err, body).Error())
+			return nil, nil, decodeError(want, got, err, body)
 		}
-		for _, e := range strict.Errors() {
-			warnings = append(warnings, e.Error())
-		}
-		err = nil
+		warnings, err = fieldWarnings(strict.Errors()), nil
 	}
 	if err != nil {
-		return nil, nil, apierrors.NewBadRequest(decodeError(want, got, into, err, body).Error())
+		return nil, nil, decodeError(want, got, err, body)
 	}
-	if err := sameKind(want, got, obj); err != nil {
+	if err := sameKind(want, got, obj, into); err != nil {
 		return nil, nil, err
 	}
 	Default(obj)
@@ -174,23 +173,60 @@ func DecodeAs(want schema.GroupVersionKind, body []byte, media string, v FieldVa
 }
 
 // sameKind refuses a well-formed object of another kind or version.
-func sameKind(want schema.GroupVersionKind, got *schema.GroupVersionKind, obj runtime.Object) error {
+func sameKind(want schema.GroupVersionKind, got *schema.GroupVersionKind, obj, into runtime.Object) error {
 	if got.GroupVersion() != want.GroupVersion() {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), want.GroupVersion()))
 	}
 	if got.Kind == want.Kind {
 		return nil
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%T) to (%s): unknown conversion",
-		got.Kind, got.Version, want.Kind, obj, want.Kind))
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s) to (%s): unknown conversion",
+		got.Kind, got.Version, want.Kind, typeName(obj), typeName(into)))
 }
 
-// decodeError says which kind could not be read, in upstream's words.
-func decodeError(want schema.GroupVersionKind, got *schema.GroupVersionKind, _ runtime.Object, err error, _ []byte) error {
+func typeName(obj runtime.Object) string { return strings.TrimPrefix(fmt.Sprintf("%T", obj), "*") }
+
+// decodeError says in upstream's words what could not be read.
+func decodeError(want schema.GroupVersionKind, got *schema.GroupVersionKind, err error, body []byte) error {
 	if got != nil && got.Kind != "" {
-		return fmt.Errorf("%s in version %q cannot be handled as a %s: %w", got.Kind, got.Version, want.Kind, err)
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, want.Kind, err))
 	}
-	return fmt.Errorf("the object provided is unrecognized (must be of type %s): %w", want.Kind, err)
+	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", want.Kind, err, summary(body)))
+}
+
+// summary is the start of a body, in hexadecimal if it is not JSON.
+func summary(body []byte) string {
+	const longest = 30
+	if len(body) == 0 {
+		return "<empty>"
+	}
+	text := func(b []byte) string { return hex.EncodeToString(b) }
+	if body[0] == '{' {
+		text = func(b []byte) string { return string(b) }
+	}
+	if len(body) > longest {
+		return text(body[:longest]) + " ..."
+	}
+	return text(body)
+}
+
+// fieldWarnings are the complaints of a strict decoder, one each; YAML's come several in one text.
+func fieldWarnings(errs []error) []string {
+	var out []string
+	for _, e := range errs {
+		text, yaml := strings.CutPrefix(e.Error(), "error converting YAML to JSON: yaml: unmarshal errors:\n")
+		if !yaml {
+			text, yaml = strings.CutPrefix(e.Error(), "yaml: unmarshal errors:\n")
+		}
+		if !yaml {
+			out = append(out, text)
+			continue
+		}
+		for _, line := range strings.Split(text, "\n") {
+			out = append(out, strings.TrimSpace(line))
+		}
+	}
+	return out
 }
 
 func unsupportedMedia(media string) error {
@@ -260,7 +296,7 @@ func DecodeStorage(value []byte) (Object, error) {
 	return out, nil
 }
 
-// Decode of r's stored values: like the package's DecodeStorage, and turned into r's storage type if the value was
+// DecodeStorage is like the package's DecodeStorage, and turned into r's storage type if the value was
 // written in an older one.
 func (r *Resource) DecodeStorage(value []byte) (Object, error) {
 	obj, err := DecodeStorage(value)
@@ -271,4 +307,22 @@ func (r *Resource) DecodeStorage(value []byte) (Object, error) {
 		return obj, nil
 	}
 	return r.Hub(obj)
+}
+
+// Canonical returns a stored value of the kind in the form that is served as it is: in the kind's storage version and
+// with all defaults. It is value itself for what this program wrote; values that another server wrote, which may lack
+// newer defaults or be in another version, are encoded anew.
+func (r *Resource) Canonical(value []byte) ([]byte, error) {
+	obj, err := r.DecodeStorage(value)
+	if err != nil {
+		return nil, err
+	}
+	out, err := EncodeStorage(obj)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(out, value) {
+		return value, nil
+	}
+	return out, nil
 }

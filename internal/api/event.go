@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -16,10 +17,10 @@ func event() kind {
 		name: "Event", plural: "events",
 		short: []string{"ev"},
 		strategy: &Strategy{
-			Validate: func(r *Request, obj Object) field.ErrorList {
+			Validate: func(ctx context.Context, r *Request, obj Object) field.ErrorList {
 				return validation.ValidateEventCreate(obj.(*core.Event), r.GroupVersion)
 			},
-			ValidateUpdate: func(r *Request, obj, old Object) field.ErrorList {
+			ValidateUpdate: func(ctx context.Context, r *Request, obj, old Object) field.ErrorList {
 				return validation.ValidateEventUpdate(obj.(*core.Event), old.(*core.Event), r.GroupVersion)
 			},
 			AllowCreateOnUpdate: true,

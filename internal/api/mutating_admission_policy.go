@@ -18,7 +18,7 @@ func mutatingAdmissionPolicy() kind {
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(p *admissionregistration.MutatingAdmissionPolicy) { p.Generation = 1 }),
 			PrepareForUpdate: prepareUpdate(func(p, old *admissionregistration.MutatingAdmissionPolicy) { bump(p, old, p.Spec, old.Spec) }),
-			Validate: func(r *Request, obj Object) field.ErrorList {
+			Validate: func(ctx context.Context, r *Request, obj Object) field.ErrorList {
 				p := obj.(*admissionregistration.MutatingAdmissionPolicy)
 				errs := append(validMutatingPolicy(p), staticSuffix(p.Name)...)
 				if len(errs) > 0 {
@@ -26,7 +26,7 @@ func mutatingAdmissionPolicy() kind {
 				}
 				return r.mayReadParams(p.Spec.ParamKind)
 			},
-			ValidateUpdate: func(r *Request, obj, was Object) field.ErrorList {
+			ValidateUpdate: func(ctx context.Context, r *Request, obj, was Object) field.ErrorList {
 				p, old := obj.(*admissionregistration.MutatingAdmissionPolicy), was.(*admissionregistration.MutatingAdmissionPolicy)
 				errs := validMutatingPolicy(p)
 				if len(errs) > 0 || samePointer(p.Spec.ParamKind, old.Spec.ParamKind) {

@@ -18,7 +18,7 @@ func mutatingAdmissionPolicyBinding() kind {
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(b *admissionregistration.MutatingAdmissionPolicyBinding) { b.Generation = 1 }),
 			PrepareForUpdate: prepareUpdate(func(b, old *admissionregistration.MutatingAdmissionPolicyBinding) { bump(b, old, b.Spec, old.Spec) }),
-			Validate: func(r *Request, obj Object) field.ErrorList {
+			Validate: func(ctx context.Context, r *Request, obj Object) field.ErrorList {
 				b := obj.(*admissionregistration.MutatingAdmissionPolicyBinding)
 				errs := append(validMutatingBinding(b), staticSuffix(b.Name)...)
 				if len(errs) > 0 {
@@ -26,7 +26,7 @@ func mutatingAdmissionPolicyBinding() kind {
 				}
 				return r.mayReadParam(b.Spec.ParamRef, r.paramKind("mutatingadmissionpolicies", b.Spec.PolicyName))
 			},
-			ValidateUpdate: func(r *Request, obj, was Object) field.ErrorList {
+			ValidateUpdate: func(ctx context.Context, r *Request, obj, was Object) field.ErrorList {
 				b, old := obj.(*admissionregistration.MutatingAdmissionPolicyBinding), was.(*admissionregistration.MutatingAdmissionPolicyBinding)
 				errs := validMutatingBinding(b)
 				if len(errs) > 0 || (b.Spec.PolicyName == old.Spec.PolicyName && sameValue(b.Spec.ParamRef, old.Spec.ParamRef)) {

@@ -95,7 +95,7 @@ func podOptions(p, old *core.Pod) validation.PodValidationOptions {
 	return o
 }
 
-func podChange(f func(p, old *core.Pod, o validation.PodValidationOptions) field.ErrorList) func(*Request, Object, Object) field.ErrorList {
+func podChange(f func(p, old *core.Pod, o validation.PodValidationOptions) field.ErrorList) func(context.Context, *Request, Object, Object) field.ErrorList {
 	return validUpdate(func(p, old *core.Pod) field.ErrorList { return f(p, old, podOptions(p, old)) })
 }
 

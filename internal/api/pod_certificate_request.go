@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func podCertificateRequest() kind {
 }
 
 // validIssue lets only those fill the status who may sign for the signer.
-func validIssue(r *Request, obj, was Object) field.ErrorList {
+func validIssue(ctx context.Context, r *Request, obj, was Object) field.ErrorList {
 	p, old := obj.(*certificates.PodCertificateRequest), was.(*certificates.PodCertificateRequest)
 	errs := validation.ValidatePodCertificateRequestStatusUpdate(p, old, stopped(r.Now.Time))
 	if len(errs) > 0 || sameValue(p.Status, old.Status) || r.maySign(old.Spec.SignerName) {

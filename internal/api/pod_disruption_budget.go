@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	policyv1 "k8s.io/api/policy/v1"
@@ -19,7 +20,7 @@ func podDisruptionBudget() kind {
 		subs: []sub{
 			status(&Strategy{
 				PrepareForUpdate: prepareUpdate(func(b, old *policy.PodDisruptionBudget) { b.Spec = old.Spec }),
-				ValidateUpdate: func(r *Request, obj, old Object) field.ErrorList {
+				ValidateUpdate: func(ctx context.Context, r *Request, obj, old Object) field.ErrorList {
 					return validation.ValidatePodDisruptionBudgetStatusUpdate(obj.(*policy.PodDisruptionBudget).Status,
 						old.(*policy.PodDisruptionBudget).Status, field.NewPath("status"), r.GroupVersion)
 				},

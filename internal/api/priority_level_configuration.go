@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -37,8 +38,8 @@ func priorityLevelConfiguration() kind {
 				p.Status = old.Status
 			}),
 			Validate: validLevel,
-			ValidateUpdate: func(r *Request, obj, _ Object) field.ErrorList {
-				return validLevel(r, obj)
+			ValidateUpdate: func(ctx context.Context, r *Request, obj, _ Object) field.ErrorList {
+				return validLevel(ctx, r, obj)
 			},
 			ResetFields: statusField,
 		},
@@ -56,6 +57,6 @@ func priorityLevelConfiguration() kind {
 	}
 }
 
-func validLevel(r *Request, obj Object) field.ErrorList {
+func validLevel(ctx context.Context, r *Request, obj Object) field.ErrorList {
 	return validation.ValidatePriorityLevelConfiguration(obj.(*flowcontrol.PriorityLevelConfiguration), r.GroupVersion, validation.PriorityLevelValidationOptions{})
 }

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiextensionsv1beta1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -67,7 +68,7 @@ func newScheme() *runtime.Scheme {
 	for _, add := range []func(*runtime.Scheme) error{
 		core.AddToScheme, corev1.AddToScheme,
 		admissionregistration.AddToScheme, admissionregistrationv1.AddToScheme,
-		apiextensions.AddToScheme, apiextensionsv1.AddToScheme,
+		apiextensions.AddToScheme, apiextensionsv1.AddToScheme, apiextensionsv1beta1.AddToScheme,
 		apiregistration.AddToScheme, apiregistrationv1.AddToScheme,
 		apps.AddToScheme, appsv1.AddToScheme,
 		authentication.AddToScheme, authenticationv1.AddToScheme,

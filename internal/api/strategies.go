@@ -23,17 +23,17 @@ func prepareUpdate[T Object](f func(obj, old T)) func(*Request, Object, Object) 
 	return func(_ *Request, obj, old Object) { f(obj.(T), old.(T)) }
 }
 
-func valid[T Object](f func(T) field.ErrorList) func(*Request, Object) field.ErrorList {
-	return func(_ *Request, obj Object) field.ErrorList { return f(obj.(T)) }
+func valid[T Object](f func(T) field.ErrorList) func(context.Context, *Request, Object) field.ErrorList {
+	return func(ctx context.Context, _ *Request, obj Object) field.ErrorList { return f(obj.(T)) }
 }
 
-func validUpdate[T Object](f func(obj, old T) field.ErrorList) func(*Request, Object, Object) field.ErrorList {
-	return func(_ *Request, obj, old Object) field.ErrorList { return f(obj.(T), old.(T)) }
+func validUpdate[T Object](f func(obj, old T) field.ErrorList) func(context.Context, *Request, Object, Object) field.ErrorList {
+	return func(ctx context.Context, _ *Request, obj, old Object) field.ErrorList { return f(obj.(T), old.(T)) }
 }
 
 // validBoth checks an update as a new object and as a change.
-func validBoth[T Object](f func(T) field.ErrorList, g func(obj, old T) field.ErrorList) func(*Request, Object, Object) field.ErrorList {
-	return func(_ *Request, obj, old Object) field.ErrorList {
+func validBoth[T Object](f func(T) field.ErrorList, g func(obj, old T) field.ErrorList) func(context.Context, *Request, Object, Object) field.ErrorList {
+	return func(ctx context.Context, _ *Request, obj, old Object) field.ErrorList {
 		return append(f(obj.(T)), g(obj.(T), old.(T))...)
 	}
 }

@@ -20,7 +20,9 @@ type Request struct {
 	Namespace string
 	// Subresource in the URL, empty for the object itself.
 	Subresource string
-	User        authenticationv1.UserInfo
+	// Verb is the request's: "update", "patch"; empty means update.
+	Verb string
+	User authenticationv1.UserInfo
 	// Now is the time of the write. UID is given to a new object.
 	Now metav1.Time
 	UID types.UID
@@ -63,8 +65,8 @@ type Strategy struct {
 	PrepareForCreate func(r *Request, obj Object)
 	// PrepareForUpdate keeps what this path may not change and bumps the generation.
 	PrepareForUpdate func(r *Request, obj, old Object)
-	Validate         func(r *Request, obj Object) field.ErrorList
-	ValidateUpdate   func(r *Request, obj, old Object) field.ErrorList
+	Validate         func(ctx context.Context, r *Request, obj Object) field.ErrorList
+	ValidateUpdate   func(ctx context.Context, r *Request, obj, old Object) field.ErrorList
 	// Warnings; old is nil on create. The strings go into Warning headers.
 	Warnings func(ctx context.Context, obj, old Object) []string
 	// Canonicalize runs last, on valid objects.

@@ -34,7 +34,7 @@ func validatingAdmissionPolicy() kind {
 				p.Status = old.Status
 				bump(p, old, p.Spec, old.Spec)
 			}),
-			Validate: func(r *Request, obj Object) field.ErrorList {
+			Validate: func(ctx context.Context, r *Request, obj Object) field.ErrorList {
 				p := obj.(*admissionregistration.ValidatingAdmissionPolicy)
 				errs := append(validValidatingPolicy(p), staticSuffix(p.Name)...)
 				if len(errs) > 0 {
@@ -42,7 +42,7 @@ func validatingAdmissionPolicy() kind {
 				}
 				return r.mayReadParams(p.Spec.ParamKind)
 			},
-			ValidateUpdate: func(r *Request, obj, was Object) field.ErrorList {
+			ValidateUpdate: func(ctx context.Context, r *Request, obj, was Object) field.ErrorList {
 				p, old := obj.(*admissionregistration.ValidatingAdmissionPolicy), was.(*admissionregistration.ValidatingAdmissionPolicy)
 				errs := validValidatingPolicy(p)
 				if len(errs) > 0 || samePointer(p.Spec.ParamKind, old.Spec.ParamKind) {

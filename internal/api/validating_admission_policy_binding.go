@@ -18,7 +18,7 @@ func validatingAdmissionPolicyBinding() kind {
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(b *admissionregistration.ValidatingAdmissionPolicyBinding) { b.Generation = 1 }),
 			PrepareForUpdate: prepareUpdate(func(b, old *admissionregistration.ValidatingAdmissionPolicyBinding) { bump(b, old, b.Spec, old.Spec) }),
-			Validate: func(r *Request, obj Object) field.ErrorList {
+			Validate: func(ctx context.Context, r *Request, obj Object) field.ErrorList {
 				b := obj.(*admissionregistration.ValidatingAdmissionPolicyBinding)
 				errs := append(validValidatingBinding(b), staticSuffix(b.Name)...)
 				if len(errs) > 0 {
@@ -26,7 +26,7 @@ func validatingAdmissionPolicyBinding() kind {
 				}
 				return r.mayReadParam(b.Spec.ParamRef, r.paramKind("validatingadmissionpolicies", b.Spec.PolicyName))
 			},
-			ValidateUpdate: func(r *Request, obj, was Object) field.ErrorList {
+			ValidateUpdate: func(ctx context.Context, r *Request, obj, was Object) field.ErrorList {
 				b, old := obj.(*admissionregistration.ValidatingAdmissionPolicyBinding), was.(*admissionregistration.ValidatingAdmissionPolicyBinding)
 				errs := validValidatingBinding(b)
 				if len(errs) > 0 || (b.Spec.PolicyName == old.Spec.PolicyName && sameValue(b.Spec.ParamRef, old.Spec.ParamRef)) {

@@ -181,7 +181,7 @@ var metaPath = field.NewPath("metadata")
 func (r *Resource) validate(ctx context.Context, q *Request, s *Strategy, in Object) field.ErrorList {
 	var errs field.ErrorList
 	if s.Validate != nil {
-		errs = s.Validate(q, in)
+		errs = s.Validate(ctx, q, in)
 	}
 	if len(errs) == 0 {
 		errs = apivalidation.ValidateObjectMetaAccessor(in, r.Namespaced, pathSegment, metaPath)
@@ -193,7 +193,7 @@ func (r *Resource) validateUpdate(ctx context.Context, q *Request, s *Strategy, 
 	errs := apivalidation.ValidateObjectMetaAccessor(in, r.Namespaced, pathSegment, metaPath)
 	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(in, was, metaPath)...)
 	if s.ValidateUpdate != nil {
-		errs = append(errs, s.ValidateUpdate(q, in, was)...)
+		errs = append(errs, s.ValidateUpdate(ctx, q, in, was)...)
 	}
 	return declarative(ctx, q, s, in, was, errs)
 }
