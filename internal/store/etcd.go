@@ -133,7 +133,9 @@ func (s *Etcd) write(ctx context.Context, verb, key string, value []byte, ttl ti
 		r, err := txn(clientv3.OpPut(key, string(value), clientv3.WithLease(lease))).Commit()
 		switch {
 		case err == nil:
-			s.keeper.wrote()
+			if s.keeper.wrote(); attempt > 0 {
+				s.keeper.helped.Store(true)
+			}
 			return r, nil
 		case attempt > 0:
 		case errors.Is(err, rpctypes.ErrLeaseNotFound):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -30,7 +31,8 @@ type keeper struct {
 
 	mark    int64 // revision at the last round; what is older than it goes in the next
 	space   sync.Mutex
-	spaceAt time.Time // of the last makeRoom
+	spaceAt time.Time   // of the last makeRoom
+	helped  atomic.Bool // a write succeeded because of it
 }
 
 func newKeeper(s *Etcd, every time.Duration) *keeper {
@@ -138,13 +140,13 @@ func (k *keeper) makeRoom(ctx context.Context) bool {
 	if k.spaceAt.After(asked) {
 		return true
 	}
-	if time.Since(k.spaceAt) < time.Minute {
+	if !k.helped.Swap(false) && time.Since(k.spaceAt) < time.Minute {
 		return false // it did not help a moment ago
 	}
 	k.store.log.Warn("store is full: giving up history")
 	k.forgetAll(ctx)
 	k.defrag(ctx, true)
-	_, err := k.store.client.Maintenance.AlarmDisarm(ctx, &clientv3.AlarmMember{Alarm: etcdserverpb.AlarmType_NOSPACE})
+	err := k.disarm(ctx)
 	if err != nil {
 		k.complain(ctx, "disarm alarm", err)
 	}
@@ -161,4 +163,21 @@ func (k *keeper) forgetAll(ctx context.Context) {
 	if err != nil && !errors.Is(k.store.failure("compact", err), ErrCompacted) {
 		k.complain(ctx, "compact", err)
 	}
+}
+
+// disarm lifts the no-space alarm of each member that raised it; an alarm about corruption stays.
+func (k *keeper) disarm(ctx context.Context) error {
+	list, err := k.store.client.Maintenance.AlarmList(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range list.Alarms {
+		if a.Alarm != etcdserverpb.AlarmType_NOSPACE {
+			continue
+		}
+		if _, err := k.store.client.Maintenance.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: a.MemberID, Alarm: a.Alarm}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

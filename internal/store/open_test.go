@@ -50,12 +50,12 @@ func TestListenersAreForThisMachineOnly(t *testing.T) {
 }
 
 func TestFullStoreMakesRoom(t *testing.T) {
-	s := open(t, store.Config{Dir: t.TempDir(), QuotaBytes: 8 << 20})
+	s := open(t, store.Config{Dir: t.TempDir(), QuotaBytes: 48 << 20}) // the file grows by 16 MiB at a time
 	value := make([]byte, 1<<20)
 	if _, err := s.Create(t.Context(), "/registry/big", value, 0); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 24 { // three times the quota, all but one of it history
+	for i := range 120 { // more than twice the quota, all but one of it history
 		if _, err := s.Update(t.Context(), "/registry/big", value, 0, 0); err != nil {
 			t.Fatalf("write %d: %v", i, err)
 		}
