@@ -49,7 +49,8 @@ func fits(res *resource, info *request.RequestInfo) bool {
 	if !res.Namespaced && inNamespace {
 		return false
 	}
-	if info.Name != "" && res.Namespaced && !inNamespace {
+	collection := info.Verb == "list" || info.Verb == "watch" || info.Verb == "deletecollection" // the name is a field selector's
+	if info.Name != "" && res.Namespaced && !inNamespace && !collection {
 		return false
 	}
 	return len(info.Parts) <= 3 || info.Subresource == "proxy"
