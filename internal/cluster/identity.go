@@ -65,20 +65,30 @@ func ReadIdentity(data string) (Identity, error) {
 
 // ensureIdentity reads the identity, or makes one whose ranges nothing on this machine uses. What the user says now
 // wins over what was kept, but a range cannot change once objects have addresses from it.
-func ensureIdentity(c Config) (Identity, error) {
-	id, err := ReadIdentity(c.DataDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		id, err = newIdentity(c)
-	}
-	if err != nil {
-		return id, err
-	}
+func ensureIdentity(c Config) (id Identity, err error) {
+	err = claiming(func(others map[string]claim) error {
+		if id, err = ReadIdentity(c.DataDir); errors.Is(err, fs.ErrNotExist) {
+			id, err = newIdentity(c, others)
+		}
+		if err != nil {
+			return err
+		}
+		if err = id.update(c); err != nil {
+			return err
+		}
+		return errors.Join(id.claim(), writeJSON(Paths{Data: c.DataDir}.identity(), id))
+	})
+	return id, err
+}
+
+// update takes in what the user says now.
+func (id *Identity) update(c Config) (err error) {
 	for _, r := range []struct{ flag, want, have string }{
 		{"--pod-cidr", c.PodCIDR, id.PodCIDR.String()}, {"--service-cidr", c.ServiceCIDR, id.ServiceCIDR.String()},
 		{"--node-name", c.NodeName, id.NodeName},
 	} {
 		if r.want != "" && r.want != r.have {
-			return id, fmt.Errorf("%s %s: the cluster in %s was made with %s; keep that, or make a new cluster in another --data-dir", r.flag, r.want, c.DataDir, r.have)
+			return fmt.Errorf("%s %s: the cluster in %s was made with %s; keep that, or make a new cluster in another --data-dir", r.flag, r.want, c.DataDir, r.have)
 		}
 	}
 	id.Port = c.Port
@@ -87,13 +97,13 @@ func ensureIdentity(c Config) (Identity, error) {
 	}
 	if !portFree(c.BindAddress, id.KubeletPort) {
 		if id.KubeletPort, err = freePort(c.BindAddress); err != nil {
-			return id, err
+			return err
 		}
 	}
-	return id, writeJSON(Paths{Data: c.DataDir}.identity(), id)
+	return nil
 }
 
-func newIdentity(c Config) (Identity, error) {
+func newIdentity(c Config, others map[string]claim) (Identity, error) {
 	raw := make([]byte, 4)
 	if _, err := rand.Read(raw); err != nil {
 		return Identity{}, err
@@ -103,6 +113,11 @@ func newIdentity(c Config) (Identity, error) {
 	if err != nil {
 		return id, err
 	}
+	bridges := map[string]bool{}
+	for _, o := range others {
+		used = append(used, o.PodCIDR, o.ServiceCIDR)
+		bridges[o.Bridge] = true
+	}
 	number := 0
 	if id.PodCIDR, number, err = choose(c.PodCIDR, "pod", podRanges(), used); err != nil {
 		return id, err
@@ -111,7 +126,7 @@ func newIdentity(c Config) (Identity, error) {
 		return id, err
 	}
 	id.Bridge, id.Context = "minato0", "minato"
-	if number > 0 || linkExists(id.Bridge) || c.DataDir != DefaultDataDir {
+	if number > 0 || bridges[id.Bridge] || linkExists(id.Bridge) || c.DataDir != DefaultDataDir {
 		id.Bridge, id.Context = "mnt"+id.ID, "minato-"+id.ID
 	}
 	return id, nil

@@ -1,0 +1,142 @@
+// Package script runs whole-program stories: real minato, real kubectl, real containers, in a network namespace of
+// their own with no way out. Each story in testdata is one cluster; `make test-script` builds what they need.
+package script
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/vishvananda/netlink"
+)
+
+// inside says that this process already is in the namespace.
+const inside = "MINATO_TEST_INSIDE"
+
+// TestMain runs the tests in a fresh network namespace that has only a loopback link.
+func TestMain(m *testing.M) {
+	if os.Getenv(inside) == "" {
+		os.Exit(enter())
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "loopback:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func enter() int {
+	c := exec.Command("/proc/self/exe", os.Args[1:]...)
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	c.Env = append(os.Environ(), inside+"=1")
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := c.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "stories:", err)
+		return 1
+	}
+	return 0
+}
+
+func TestStories(t *testing.T) {
+	bin, err := filepath.Abs("../../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{"minato", "kubectl"} {
+		if _, err := os.Stat(filepath.Join(bin, p)); err != nil {
+			t.Fatalf("%v: run `make build` first", err)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		Setup:               func(e *testscript.Env) error { return setUp(e, bin) },
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"up":         up,
+			"eventually": eventually,
+			"image":      mkImage,
+			"registry":   registry,
+			"crash":      crash,
+			"lines":      lines,
+			"footprint":  footprint,
+		},
+	})
+}
+
+// setUp gives each story a data directory, a free port and a way back.
+func setUp(e *testscript.Env, bin string) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	// Sockets have short paths: the data directory may be deep, /run is not.
+	data := filepath.Join(e.WorkDir, "data")
+	e.Vars = append(e.Vars, "HOME="+e.WorkDir, "DATA="+data, fmt.Sprintf("PORT=%d", port), "KUBECONFIG="+filepath.Join(data, "admin.kubeconfig"),
+		"MINATO_DATA_DIR="+data, "BIN="+bin, "PATH="+bin+"/story:/usr/bin:/usr/sbin:/bin:/sbin:"+bin)
+	e.Defer(func() {
+		down := exec.Command(filepath.Join(bin, "minato"), "down", "--purge", "--data-dir", data)
+		if out, err := down.CombinedOutput(); err != nil {
+			e.T().Log("down: ", err, string(out))
+		}
+	})
+	return nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// up [flags] starts the story's cluster and waits for it.
+func up(ts *testscript.TestScript, neg bool, args []string) {
+	args = append([]string{"up", "--detach", "--data-dir", ts.Getenv("DATA"), "--port", ts.Getenv("PORT")}, args...)
+	err := ts.Exec("minato", args...)
+	if err != nil && !neg {
+		if log, e := os.ReadFile(filepath.Join(ts.Getenv("DATA"), "log", "minato.log")); e == nil {
+			ts.Logf("%s", tail(log, 4000))
+		}
+		ts.Fatalf("up: %v", err)
+	}
+	if err == nil && neg {
+		ts.Fatalf("up: succeeded unexpectedly")
+	}
+}
+
+func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+// eventually SECONDS command args... runs the command until it succeeds (with !: fails).
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: eventually SECONDS command [args]")
+	}
+	limit, err := time.ParseDuration(args[0] + "s")
+	if err != nil {
+		ts.Fatalf("eventually: %v", err)
+	}
+	deadline := time.Now().Add(limit)
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := ts.Exec(args[1], args[2:]...)
+		if (err == nil) != neg {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("eventually %v: still %v after %s", args[1:], err, limit)
+		}
+		<-time.After(pause)
+	}
+}
