@@ -42,13 +42,13 @@ func (s *Server) start(scope *run.Scope) error {
 	if err := s.objects.follow(scope); err != nil {
 		return err
 	}
-	if err := s.addresses.load(); err != nil {
-		return err
-	}
 	if s.cfg.Prepare != nil {
 		if err := s.cfg.Prepare(ctx, s.objects); err != nil {
 			return err
 		}
+	}
+	if err := s.addresses.load(); err != nil {
+		return err
 	}
 	scope.Go("field schema", func(context.Context) error { s.owners.warm(); return nil })
 	return nil

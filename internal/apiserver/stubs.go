@@ -1,12 +1,10 @@
 package apiserver
 
 import (
-	"context"
 	"errors"
 
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/types"
-	"minato.dev/minato/internal/api"
 )
 
 var errTodo = errors.New("not built")
@@ -25,15 +23,4 @@ type kubelets struct{}
 
 func newKubelets(*Server) *kubelets { return &kubelets{} }
 
-type addresses struct{}
-
-func newAddresses(*Server) (*addresses, error) { return &addresses{}, nil }
-func (a *addresses) load() error               { return nil }
-func (a *addresses) create(c *call, obj api.Object, dryRun bool) (api.Object, func(bool), error) {
-	return obj, func(bool) {}, nil
-}
-func (a *addresses) update(c *call, obj, old api.Object, dryRun bool) (api.Object, func(bool), error) {
-	return obj, func(bool) {}, nil
-}
-func (a *addresses) release(ctx context.Context, obj api.Object) {}
-func newUID() types.UID                                          { return types.UID(uuid.NewString()) }
+func newUID() types.UID { return types.UID(uuid.NewString()) }
