@@ -25,15 +25,17 @@ type worker struct {
 	log    *slog.Logger
 	wakeup chan struct{}
 
-	mu      sync.Mutex
-	next    *corev1.Pod // the newest object that was heard of
-	gone    bool        // the object does not exist any more
-	stale   bool        // the runtime has news of the pod
-	refresh bool        // an object that a volume shows has changed
-	evict   *decide.Stop
-	results []result
-	running map[string]string // container name -> id, of starts under way
-	public  corev1.PodStatus  // the last derived status, for the server
+	mu        sync.Mutex
+	next      *corev1.Pod // the newest object that was heard of
+	gone      bool        // the object does not exist any more
+	stale     bool        // the runtime has news of the pod
+	refresh   bool        // an object that a volume shows has changed
+	evict     *decide.Stop
+	results   []result
+	running   map[string]string          // container name -> id, of starts under way
+	public    corev1.PodStatus           // the last derived status, for the server
+	shownSeen seen.Pod                   // the last observation, for the server
+	enders    map[string][]chan struct{} // closed when the container of that id has ended
 
 	// owned by the loop
 	scope     *run.Scope
@@ -210,6 +212,7 @@ func (w *worker) observe(ctx context.Context) bool {
 	}
 	w.seen, w.known = got, true
 	w.k.own(got)
+	w.show(got)
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -170,4 +171,37 @@ func pidsLeft() int64 {
 	_, total, _ := strings.Cut(f[3], "/")
 	n, _ := strconv.ParseInt(total, 10, 64)
 	return most - n
+}
+
+// Boot is when the machine started.
+func Boot() time.Time {
+	f := strings.Fields(firstLine("/proc/uptime"))
+	if len(f) == 0 {
+		return time.Time{}
+	}
+	s, err := strconv.ParseFloat(f[0], 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(-time.Duration(s * float64(time.Second)))
+}
+
+// CPUTime is the CPU time in nanoseconds that the machine has spent on anything but waiting.
+func CPUTime() (uint64, bool) {
+	f := strings.Fields(firstLine("/proc/stat"))
+	if len(f) < 9 {
+		return 0, false
+	}
+	const tick = 10_000_000 // nanoseconds of USER_HZ
+	total := uint64(0)
+	for i, s := range f[1:9] {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		if i != 3 && i != 4 { // idle, iowait
+			total += n
+		}
+	}
+	return total * tick, true
 }
