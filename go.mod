@@ -229,3 +229,5 @@ replace (
 	k8s.io/sample-apiserver => k8s.io/sample-apiserver v0.37.2
 	k8s.io/streaming => k8s.io/streaming v0.37.2
 )
+
+replace github.com/seccomp/libseccomp-golang => ./third_party/libseccomp-golang
