@@ -51,11 +51,22 @@ func (s *Server) stopContainer(ctx context.Context, id string, grace time.Durati
 	if gone, err := s.signal(ctx, rec, syscall.SIGKILL, true); gone || err != nil {
 		return err
 	}
-	done, err := waitFor(ctx, ended, killWait)
-	if err == nil && !done {
-		err = fmt.Errorf("process %d is still there %v after SIGKILL", rec.PID, killWait)
+	return s.awaitEnd(ctx, rec)
+}
+
+// awaitEnd asks the shim itself instead of waiting for its event, which may be long in coming while much else happens,
+// and is not heard at all before the runtime serves.
+func (s *Server) awaitEnd(ctx context.Context, rec *ledger.Container) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, killWait, fmt.Errorf("process %d is still there %v after SIGKILL", rec.PID, killWait))
+	defer cancel()
+	st, err := s.shim.Load().Wait(ctx, rec.ID)
+	if errors.Is(err, shim.ErrNotFound) {
+		return s.settle(ctx, rec.ID, nil)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx, rec.ID, &st)
 }
 
 // killWait is how long the kernel may take to end a process that was killed.

@@ -41,6 +41,9 @@ func down[T any](s *Server, ctx context.Context, steps []step[T], rec *T, all bo
 		if st.undo == nil || !all && !st.early {
 			continue
 		}
+		if err := s.reach("undo " + st.name); err != nil {
+			return err
+		}
 		if err := st.undo(s, ctx, rec); err != nil {
 			failed = append(failed, fmt.Errorf("undo %s: %w", st.name, err))
 		}
