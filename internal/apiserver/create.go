@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/google/uuid"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/admission"
@@ -198,3 +200,5 @@ func (c *call) createByUpdate(o writeOptions, f edit) (*written, error) {
 	c.dedupOwners(obj, true)
 	return c.insert(q, obj, o.options, o.dryRun)
 }
+
+func newUID() types.UID { return types.UID(uuid.NewString()) }

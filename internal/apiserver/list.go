@@ -35,7 +35,7 @@ func (c *call) list() error {
 }
 
 // page reads the state that the options name and takes what the limit allows.
-func (c *call) page(o *internalversion.ListOptions, sel *selection) (*page, error) {
+func (c *call) page(o *internalversion.ListOptions, sel *picked) (*page, error) {
 	snap, from, err := c.snapshot(o, sel.prefix)
 	if err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"minato.dev/minato/internal/cache"
 )
 
-// selection is which objects of a kind a request means.
-type selection struct {
+// picked is which objects of a kind a request means.
+type picked struct {
 	prefix string // of their keys
 	labels labels.Selector
 	fields fields.Selector
@@ -20,8 +20,8 @@ type selection struct {
 }
 
 // selectionOf reads the URL and the selectors.
-func (c *call) selectionOf(o *internalversion.ListOptions) selection {
-	s := selection{prefix: c.res.Key(c.info.Namespace, ""), labels: o.LabelSelector, fields: o.FieldSelector}
+func (c *call) selectionOf(o *internalversion.ListOptions) picked {
+	s := picked{prefix: c.res.Key(c.info.Namespace, ""), labels: o.LabelSelector, fields: o.FieldSelector}
 	if s.labels != nil && s.labels.Empty() {
 		s.labels = nil
 	}
@@ -43,15 +43,15 @@ func (c *call) selectionOf(o *internalversion.ListOptions) selection {
 }
 
 // all says whether there are no selectors.
-func (s *selection) all() bool { return s.labels == nil && s.fields == nil }
+func (s *picked) all() bool { return s.labels == nil && s.fields == nil }
 
 // matches says whether o, whose key has the prefix, belongs to the selection.
-func (s *selection) matches(o *cache.Object) bool {
+func (s *picked) matches(o *cache.Object) bool {
 	return (s.labels == nil || s.labels.Matches(labels.Set(o.Labels))) && (s.fields == nil || s.fields.Matches(objectFields{o}))
 }
 
 // filter is matches as a watch wants it: nil where everything matches.
-func (s *selection) filter() func(*cache.Object) bool {
+func (s *picked) filter() func(*cache.Object) bool {
 	if s.all() {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (s *selection) filter() func(*cache.Object) bool {
 }
 
 // each calls f with the selected objects of a snapshot whose key is not less than from, in order, until it returns false.
-func (s *selection) each(snap *cache.Snapshot, from string, f func(*cache.Object) bool) {
+func (s *picked) each(snap *cache.Snapshot, from string, f func(*cache.Object) bool) {
 	visit := func(o *cache.Object) bool { return !s.matches(o) || f(o) }
 	if s.all() {
 		visit = f

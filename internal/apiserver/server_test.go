@@ -93,5 +93,4 @@ func TestMainPath(t *testing.T) {
 	if a = do(t, s, "GET", cms+"?watch=1&resourceVersion=0&timeoutSeconds=1", ""); a.code != 200 || !strings.Contains(a.body, `"type":"ADDED"`) {
 		t.Fatalf("watch: %d %s", a.code, a.body)
 	}
-	t.Log(a.body)
 }

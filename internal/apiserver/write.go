@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -18,7 +17,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
 	"minato.dev/minato/internal/api"
@@ -72,7 +70,7 @@ func copyOf[T runtime.Object](obj T) T { return obj.DeepCopyObject().(T) }
 // request tells strategies of the call.
 func (c *call) request() *api.Request {
 	q := &api.Request{GroupVersion: c.res.GroupVersion, Namespace: c.info.Namespace, Subresource: c.info.Subresource, User: userInfo(c),
-		Now: metav1.NewTime(c.s.cfg.Now().Truncate(time.Second)), UID: types.UID(uuid.NewString()),
+		Now: metav1.NewTime(c.s.cfg.Now().Truncate(time.Second)), UID: newUID(),
 		Random: func() string { return utilrand.String(5) }}
 	q.NamespaceOf = func(name string) (*corev1.Namespace, error) {
 		obj, err := c.s.objects.Get(c.ctx(), schema.GroupResource{Resource: "namespaces"}, "", name)
@@ -99,7 +97,7 @@ func userInfo(c *call) authenticationv1.UserInfo {
 func (c *call) attributes(op admission.Operation, obj, old, options runtime.Object, dryRun bool) *admission.Attributes {
 	a := &admission.Attributes{User: c.user, Operation: op, Kind: c.res.Storage, Resource: c.res.GVR(), Subresource: c.info.Subresource,
 		Namespace: c.info.Namespace, Name: c.info.Name, Object: obj, OldObject: old, Options: options, DryRun: dryRun}
-	if c.sub != nil && c.sub.Kind.Kind != "" {
+	if c.sub != nil && c.sub.Strategy != nil && c.sub.Kind.Kind != "" {
 		a.Kind = c.sub.Kind
 	}
 	if meta, ok := obj.(metav1.Object); ok && a.Name == "" {
