@@ -2,6 +2,7 @@ package kubelet_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -12,9 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"minato.dev/minato/internal/apiserver/apiservertest"
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/cri"
 	"minato.dev/minato/internal/kubelet"
 	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/kubelettest"
@@ -27,6 +30,7 @@ type bench struct {
 	api  *apiservertest.Server
 	rt   *kubelettest.Runtime
 	cfg  kubelet.Config
+	real *cri.Client // in place of rt
 	stop func()
 }
 
@@ -40,7 +44,11 @@ func start(t *testing.T, change ...func(*bench)) *bench {
 	for _, f := range change {
 		f(b)
 	}
-	b.cfg.CRI = b.rt.Serve(t)
+	if b.real != nil {
+		b.cfg.CRI = b.real
+	} else {
+		b.cfg.CRI = b.rt.Serve(t)
+	}
 	t.Cleanup(func() {
 		if tree, err := cgroup.New(b.cfg.CgroupRoot); err != nil || tree.RemoveRoot() != nil {
 			t.Errorf("cgroups are left: %v", err)
@@ -160,19 +168,31 @@ func TestPodLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("p", "its removal", func(p *corev1.Pod) bool { return p == nil })
-	for end := time.Now().Add(5 * time.Second); len(b.rt.Containers())+len(b.rt.Sandboxes()) > 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("left in the runtime: %d containers, %d sandboxes", len(b.rt.Containers()), len(b.rt.Sandboxes()))
+	b.empty()
+}
+
+// empty waits until nothing of any pod is left in the runtime and in the directories.
+func (b *bench) empty() {
+	b.t.Helper()
+	left := func() string {
+		boxes, err := b.cfg.CRI.ListPodSandbox(b.t.Context(), &runtimeapi.ListPodSandboxRequest{})
+		if err != nil {
+			b.t.Fatal(err)
 		}
+		list, err := b.cfg.CRI.ListContainers(b.t.Context(), &runtimeapi.ListContainersRequest{})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		pods, _ := os.ReadDir(filepath.Join(b.cfg.RootDir, "pods"))
+		logs, _ := os.ReadDir(b.cfg.LogDir)
+		if len(boxes.Items)+len(list.Containers)+len(pods)+len(logs) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d sandboxes, %d containers, directories %v %v", len(boxes.Items), len(list.Containers), pods, logs)
 	}
-	for _, dir := range []string{filepath.Join(b.cfg.RootDir, "pods"), b.cfg.LogDir} {
-		for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			if left, _ := os.ReadDir(dir); len(left) == 0 {
-				break
-			} else if time.Now().After(end) {
-				t.Errorf("left in %s: %v", dir, left)
-				break
-			}
+	for end := time.Now().Add(10 * time.Second); left() != ""; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatal("left: " + left())
 		}
 	}
 }

@@ -103,7 +103,9 @@ func TestCrashLoop(t *testing.T) {
 func TestImages(t *testing.T) {
 	b := start(t)
 	b.create(pod("missing", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "nowhere" }))
-	b.create(pod("never", func(p *corev1.Pod) { p.Spec.Containers[0].Image, p.Spec.Containers[0].ImagePullPolicy = "nowhere", corev1.PullNever }))
+	b.create(pod("never", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Image, p.Spec.Containers[0].ImagePullPolicy = "nowhere", corev1.PullNever
+	}))
 	b.create(pod("name", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "UPPER//case" }))
 	b.create(pod("pulled", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "remote" }))
 	p := b.until("missing", "ErrImagePull", waitingFor("ErrImagePull"))
@@ -262,7 +264,9 @@ func TestRefusals(t *testing.T) {
 		p.Spec.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "kernel.msgmax", Value: "1"}}}
 	}))
 	yes := true
-	b.create(pod("root", func(p *corev1.Pod) { p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{RunAsNonRoot: &yes} }))
+	b.create(pod("root", func(p *corev1.Pod) {
+		p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{RunAsNonRoot: &yes}
+	}))
 	b.create(pod("env", func(p *corev1.Pod) {
 		p.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "later"}}}}
 	}))

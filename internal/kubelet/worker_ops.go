@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"minato.dev/minato/internal/cri"
 	"minato.dev/minato/internal/kubelet/decide"
 	"minato.dev/minato/internal/kubelet/object"
 	"minato.dev/minato/internal/kubelet/seen"
@@ -172,7 +173,7 @@ func (w *worker) failed(r result) {
 		w.obstacle = r.err.Error()
 		w.hold.failed(key, now, 500*time.Millisecond, 2*time.Minute)
 	case decide.Sandbox:
-		w.obstacle = r.err.Error()
+		w.obstacle = cri.Message(r.err)
 		w.hold.failed(key, now, time.Second, 30*time.Second)
 	default:
 		w.hold.failed(key, now, 200*time.Millisecond, 30*time.Second)

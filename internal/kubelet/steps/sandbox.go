@@ -65,7 +65,7 @@ func (n *Node) SandboxConfig(pod *corev1.Pod, attempt int32) (*runtimeapi.PodSan
 	}
 	hostname, _ := n.hostname(pod)
 	if pod.Spec.HostNetwork {
-		hostname = n.Hostname
+		hostname = "" // the host's own: the pod has no UTS namespace
 	}
 	cfg := &runtimeapi.PodSandboxConfig{
 		Metadata:     &runtimeapi.PodSandboxMetadata{Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: uint32(attempt)},
