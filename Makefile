@@ -33,7 +33,7 @@ build: embedded ## build bin/minato and bin/kubectl
 .PHONY: embedded
 embedded:
 	@mkdir -p bin
-	CGO_ENABLED=1 go build -tags 'osusergo netgo' -ldflags '-s -w -linkmode external -extldflags -static' -o bin/minato-shim ./cmd/minato-shim
+	CGO_ENABLED=1 go build -tags 'osusergo netgo seccomp' -ldflags '-s -w -linkmode external -extldflags -static' -o bin/minato-shim ./cmd/minato-shim
 	go build -ldflags '-s -w' -o bin/minato-hello ./cmd/minato-hello
 	@for p in minato-shim minato-hello; do cmp -s bin/$$p $(EMBEDDED)/$$p || cp bin/$$p $(EMBEDDED)/$$p; done
 

@@ -17,7 +17,7 @@ type file struct {
 	path string // from the root: "internal/run/scope.go"
 	room string // "run", or "cmd" for programs
 	dir  string
-	test bool
+	test bool // a test, or a package whose name ends in "test" and serves tests
 	fset *token.FileSet
 	ast  *ast.File
 }
@@ -63,7 +63,7 @@ func sources(t *testing.T) (out []file) {
 			if parts[0] == "cmd" {
 				room = "cmd"
 			}
-			out = append(out, file{rel, room, filepath.Dir(rel), strings.HasSuffix(path, "_test.go"), fset, parsed})
+			out = append(out, file{rel, room, filepath.Dir(rel), strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(rel), "test"), fset, parsed})
 			return nil
 		})
 		if err != nil {
