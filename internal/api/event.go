@@ -26,7 +26,16 @@ func event() kind {
 			AllowCreateOnUpdate: true,
 			Orphaning:           NoDependents,
 		},
-		fields:  selectable(eventFields),
+		fields: selectable(eventFields),
+		wire: &wireMap{
+			leaves: []wireLeaf{
+				text("involvedObject.kind", 2, 1), text("involvedObject.namespace", 2, 2), text("involvedObject.name", 2, 3),
+				text("involvedObject.uid", 2, 4), text("involvedObject.apiVersion", 2, 5),
+				text("involvedObject.resourceVersion", 2, 6), text("involvedObject.fieldPath", 2, 7),
+				text("reason", 3), text("source", 5, 1), text("type", 9), text("reportingComponent", 14),
+			},
+			finish: func(f map[string]string) { f["source"] = or(f["source"], f["reportingComponent"]) },
+		},
 		columns: table("Last Seen", "Type", "Reason", "Object", "Subobject+", "Source+", "Message", "First Seen+", "Count+", "Name+"),
 		row:     typed(eventRow),
 	}

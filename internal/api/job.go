@@ -57,6 +57,7 @@ func job() kind {
 		fields: selectable(func(j *batchv1.Job) map[string]string {
 			return map[string]string{"status.successful": strconv.Itoa(int(j.Status.Succeeded))}
 		}),
+		wire:    &wireMap{leaves: []wireLeaf{integer("status.successful", 3, 5)}},
 		columns: table("Name", "Status", "Completions", "Duration", "Age", "Containers+", "Images+", "Selector+"),
 		row:     typed(jobRow),
 	}

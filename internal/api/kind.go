@@ -29,6 +29,7 @@ type kind struct {
 	columns        []metav1.TableColumnDefinition
 	row            func(obj runtime.Object, now time.Time) ([]any, error)
 	fields         func(obj runtime.Object) map[string]string
+	wire           *wireMap // fields again, as places in the stored bytes
 }
 
 // sub is a subresource. An empty kind is the parent's, an empty gv that of the parent.
@@ -73,7 +74,7 @@ func (k kind) resource(gv schema.GroupVersion) *Resource {
 		Name: k.plural, Singular: lower(k.name), ShortNames: k.short,
 		Namespaced: !k.cluster, Verbs: k.verbs,
 		Strategy: k.strategy, ReturnsDeleted: k.returnsDeleted,
-		Columns: k.columns, Row: k.row, Fields: k.fields,
+		Columns: k.columns, Row: k.row, Fields: k.fields, wire: k.wire,
 	}
 	if r.Verbs == nil {
 		r.Verbs = allVerbs

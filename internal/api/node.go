@@ -51,6 +51,7 @@ func node() kind {
 		fields: selectable(func(n *corev1.Node) map[string]string {
 			return map[string]string{"spec.unschedulable": fmt.Sprint(n.Spec.Unschedulable)}
 		}),
+		wire:    &wireMap{leaves: []wireLeaf{boolean("spec.unschedulable", 2, 4)}},
 		columns: table("Name", "Status", "Roles", "Age", "Version", "Internal-IP+", "External-IP+", "OS-Image+", "Kernel-Version+", "Container-Runtime+"),
 		row:     typed(nodeRow),
 	}

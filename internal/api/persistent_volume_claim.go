@@ -55,6 +55,7 @@ func persistentVolumeClaim() kind {
 		fields: selectable(func(c *corev1.PersistentVolumeClaim) map[string]string {
 			return map[string]string{"name": c.Name}
 		}),
+		wire:    &wireMap{leaves: []wireLeaf{text("name", 1, 1)}},
 		columns: table("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "VolumeMode+"),
 		row:     typed(claimRow),
 	}

@@ -49,8 +49,13 @@ func pod() kind {
 		},
 		returnsDeleted: true,
 		fields:         selectable(podFields),
-		columns:        podColumns(),
-		row:            typed(podRow),
+		wire: &wireMap{leaves: []wireLeaf{
+			text("spec.nodeName", 2, 10), text("spec.restartPolicy", 2, 3), text("spec.schedulerName", 2, 19),
+			text("spec.serviceAccountName", 2, 8), boolean("spec.hostNetwork", 2, 11),
+			text("status.phase", 3, 1), firstText("status.podIP", 3, 12, 1), text("status.nominatedNodeName", 3, 11),
+		}},
+		columns: podColumns(),
+		row:     typed(podRow),
 	}
 }
 

@@ -54,6 +54,7 @@ func replicaSet() kind {
 		fields: selectable(func(r *appsv1.ReplicaSet) map[string]string {
 			return map[string]string{"status.replicas": strconv.Itoa(int(r.Status.Replicas))}
 		}),
+		wire:    &wireMap{leaves: []wireLeaf{integer("status.replicas", 3, 1)}},
 		columns: table("Name", "Desired#", "Current#", "Ready#", "Age", "Containers+", "Images+", "Selector+"),
 		row: typed(func(r *appsv1.ReplicaSet, now time.Time) []any {
 			names, images := containerCells(r.Spec.Template.Spec.Containers)

@@ -49,6 +49,7 @@ func replicationController() kind {
 		fields: selectable(func(c *corev1.ReplicationController) map[string]string {
 			return map[string]string{"status.replicas": strconv.Itoa(int(c.Status.Replicas))}
 		}),
+		wire:    &wireMap{leaves: []wireLeaf{integer("status.replicas", 3, 1)}},
 		columns: table("Name", "Desired#", "Current#", "Ready#", "Age", "Containers+", "Images+", "Selector+"),
 		row: typed(func(c *corev1.ReplicationController, now time.Time) []any {
 			var containers []corev1.Container

@@ -48,6 +48,8 @@ type Resource struct {
 	Fields func(obj runtime.Object) map[string]string
 	// FieldLabel renames a selector's field into a key of Fields ("spec.host" to "spec.nodeName") and refuses unknown ones.
 	FieldLabel func(label, value string) (string, string, error)
+
+	wire *wireMap // where Fields are in the stored bytes; nil: decode
 }
 
 // Subresource is a path below one object, such as status.

@@ -27,6 +27,7 @@ func secret() kind {
 		fields: selectable(func(s *corev1.Secret) map[string]string {
 			return map[string]string{"type": string(s.Type)}
 		}),
+		wire:    &wireMap{leaves: []wireLeaf{text("type", 3)}},
 		columns: table("Name", "Type", "Data", "Age"),
 		row: typed(func(s *corev1.Secret, at time.Time) []any {
 			return []any{s.Name, string(s.Type), int64(len(s.Data)), age(s.CreationTimestamp, at)}

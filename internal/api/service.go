@@ -48,6 +48,7 @@ func service() kind {
 		fields: selectable(func(s *corev1.Service) map[string]string {
 			return map[string]string{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}
 		}),
+		wire:    &wireMap{leaves: []wireLeaf{text("spec.clusterIP", 2, 3), text("spec.type", 2, 4)}},
 		columns: table("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "Selector+"),
 		row:     typed(serviceRow),
 	}

@@ -113,7 +113,7 @@ func checkRoundTrip(t *testing.T, r *Resource, obj Object, value []byte) {
 	if !bytes.Equal(again, value) {
 		t.Errorf("a round trip changes the value:\n%q\n%q", value, again)
 	}
-	if !sameValue(obj, runtime.Object(back)) {
+	if !jsonStored(r.Storage.Group) && !sameValue(obj, runtime.Object(back)) {
 		t.Errorf("decoded object differs:\n%#v\n%#v", obj, back)
 	}
 }

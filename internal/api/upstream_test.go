@@ -53,7 +53,7 @@ func stubs(t testing.TB) []stub {
 		if name, ok := key.Fun.(*ast.Ident); !ok || name.Name != "gvr" {
 			return true
 		}
-		s := stub{gvr: schema.GroupVersionResource{Group: text(key.Args[0]), Version: text(key.Args[1]), Resource: text(key.Args[2])}}
+		s := stub{gvr: schema.GroupVersionResource{Group: constant(key.Args[0]), Version: constant(key.Args[1]), Resource: constant(key.Args[2])}}
 		entry, ok := kv.Value.(*ast.CompositeLit)
 		if !ok {
 			return true
@@ -62,12 +62,12 @@ func stubs(t testing.TB) []stub {
 			f := e.(*ast.KeyValueExpr)
 			switch f.Key.(*ast.Ident).Name {
 			case "Stub":
-				s.json = text(f.Value)
+				s.json = constant(f.Value)
 			case "ExpectedEtcdPath":
-				s.path = text(f.Value)
+				s.path = constant(f.Value)
 			case "ExpectedGVK":
 				if c, ok := f.Value.(*ast.CallExpr); ok {
-					s.gvk = schema.GroupVersionKind{Group: text(c.Args[0]), Version: text(c.Args[1]), Kind: text(c.Args[2])}
+					s.gvk = schema.GroupVersionKind{Group: constant(c.Args[0]), Version: constant(c.Args[1]), Kind: constant(c.Args[2])}
 				}
 			}
 		}
@@ -81,13 +81,13 @@ func stubs(t testing.TB) []stub {
 }
 
 // text evaluates a constant string expression of the table.
-func text(e ast.Expr) string {
+func constant(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		s, _ := strconv.Unquote(e.Value)
 		return s
 	case *ast.BinaryExpr:
-		return text(e.X) + text(e.Y)
+		return constant(e.X) + constant(e.Y)
 	case *ast.Ident:
 		if e.Name == "namespace" {
 			return stubNamespace
