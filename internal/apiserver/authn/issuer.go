@@ -1,13 +1,12 @@
 package authn
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"errors"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"context"
 )
 
 // LegacyIssuer is the issuer of tokens that are stored in Secrets.

@@ -33,7 +33,7 @@ type Config struct {
 	ClientCAPEM    []byte    // for extension-apiserver-authentication
 	FrontProxyPEM  []byte    // the same, requestheader CA
 	FrontProxyName string    // allowed common name, "front-proxy-client"
-	Now            time.Time // of new conditions
+	Now            time.Time // of new conditions; zero: the clock's
 }
 
 // Result counts what Ensure did. Problems are objects that could not be brought in order without losing what a user
@@ -68,6 +68,9 @@ func keep(runtime.Object) (Object, string) { return nil, "" }
 
 // Ensure brings all objects in order. It writes nothing where nothing differs, and keeps what users have added.
 func Ensure(ctx context.Context, s Store, c Config) (Result, error) {
+	if c.Now.IsZero() {
+		c.Now = time.Now()
+	}
 	list, err := everything(c)
 	if err != nil {
 		return Result{}, fmt.Errorf("bootstrap: %w", err)
