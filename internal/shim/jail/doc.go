@@ -98,6 +98,21 @@ func ReadJSON(path string, v any) error {
 	return nil
 }
 
+// loadProcess reads only the process of a bundle whose config.json LoadSpec has accepted before; the rest, above all the
+// seccomp profile, is skipped, which an exec session notices.
+func loadProcess(bundle string) (*specs.Process, error) {
+	var s struct {
+		Process *specs.Process `json:"process"`
+	}
+	if err := ReadJSON(filepath.Join(bundle, "config.json"), &s); err != nil {
+		return nil, err
+	}
+	if s.Process == nil {
+		return nil, fmt.Errorf("%s/config.json: process is gone", bundle)
+	}
+	return s.Process, nil
+}
+
 // LoadSpec reads and checks a bundle's config.json as far as the shim depends on it.
 func LoadSpec(bundle string) (*specs.Spec, error) {
 	var s specs.Spec

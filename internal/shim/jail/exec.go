@@ -11,7 +11,7 @@ import (
 
 // execute starts a process in a running container and does not wait for it: as an orphan it becomes the keeper's.
 func execute(_ string, r Request) (Result, error) {
-	spec, err := LoadSpec(r.Bundle)
+	own, err := loadProcess(r.Bundle)
 	if err != nil {
 		return Result{}, err
 	}
@@ -22,7 +22,7 @@ func execute(_ string, r Request) (Result, error) {
 	if r.Exec == nil {
 		return Result{}, errors.New("no process given")
 	}
-	process, err := newProcess(merge(spec.Process, r.Exec))
+	process, err := newProcess(merge(own, r.Exec))
 	if err != nil {
 		return Result{}, err
 	}

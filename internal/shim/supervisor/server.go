@@ -96,9 +96,10 @@ func (s *Supervisor) converse(ctx context.Context, c wire.Conn) {
 		return
 	}
 	body, file, err := do(s, ctx, r)
-	if !errors.Is(err, errReplied) {
-		s.reply(c, body, file, err)
+	if errors.Is(err, errReplied) || errors.Is(err, context.Canceled) {
+		return // a broken connection, ours or theirs, is no answer: the client asks the next shim
 	}
+	s.reply(c, body, file, err)
 }
 
 func (s *Supervisor) reply(c wire.Conn, body any, file *os.File, err error) {

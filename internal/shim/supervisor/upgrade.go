@@ -73,7 +73,6 @@ func (s *Supervisor) keeperGone() {
 	for {
 		err := s.newKeeper()
 		if err == nil {
-			s.stop()
 			os.Exit(0)
 		}
 		s.log.Error("cannot replace the keeper, trying again", "err", err)

@@ -1,0 +1,189 @@
+package shim_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"minato.dev/minato/internal/shim"
+)
+
+func TestUpgradeRefusesBroken(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	r := n.start(nil, sh(fmt.Sprintf(counting, 3000))...)
+	script := func(name, text string) string {
+		path := filepath.Join(n.dir, name)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	before := n.info()
+	if err := n.Upgrade(ctx, script("fails", "echo no good; exit 1")); !errors.Is(err, shim.ErrInvalid) || !strings.Contains(err.Error(), "no good") {
+		t.Errorf("binary that fails its self-test: %v", err)
+	}
+	if now := n.info(); now.Pid != before.Pid || now.Upgrades != 0 || now.Restarts != before.Restarts {
+		t.Errorf("disturbed: %+v", now)
+	}
+	// One that passes and then dies: the keeper starts the old one again.
+	if err := n.Upgrade(ctx, script("dies", `[ "$1" = selftest ]`)); !errors.Is(err, shim.ErrUnavailable) {
+		t.Errorf("binary that dies: %v", err)
+	}
+	if st := n.wait(r.ID); st.ExitCode != 7 {
+		t.Errorf("%+v", st)
+	}
+	checkCounted(t, r.LogPath, 3000)
+}
+
+// TestEnsureTogether: many callers, one pair of processes.
+func TestEnsureTogether(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	if err := n.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	keepers := map[int]bool{}
+	for range 8 {
+		wait.Go(func() {
+			c, err := shim.Ensure(ctx, n.cfg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			i, err := c.Info(ctx)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			keepers[i.KeeperPid] = true
+			if i.Restarts != 0 {
+				t.Errorf("%+v", i)
+			}
+		})
+	}
+	wait.Wait()
+	if len(keepers) != 1 {
+		t.Errorf("keepers: %v", keepers)
+	}
+}
+
+func TestShutdownRefusedWhileBusy(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	n.start(nil, "sleep", "1000")
+	if err := n.Shutdown(ctx); !errors.Is(err, shim.ErrBusy) {
+		t.Errorf("%v", err)
+	}
+	n.info()
+}
+
+// fds counts a process's open files.
+func fds(t *testing.T, pid int) int {
+	t.Helper()
+	l, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(l)
+}
+
+func TestNoDescriptorsLeak(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	round := func() {
+		a := n.request(nil, "sleep", "1000")
+		a.Stdin = true
+		b := n.request(func(s *specs.Spec) { s.Process.Terminal = true }, "sleep", "1000")
+		for _, r := range []shim.CreateRequest{a, b} {
+			n.startRequest(r)
+			n.execOut(r.ID, shim.ExecRequest{Args: []string{"true"}}, "")
+			x, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: []string{"true"}, TTY: true}, shim.Stdio{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := x.Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := x.Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: []string{"nosuch"}}, shim.Stdio{}); err == nil {
+				t.Fatal("executed nothing")
+			}
+		}
+		if _, err := n.Create(ctx, n.request(nil, "nosuch")); err == nil {
+			t.Fatal("created nothing")
+		}
+		for _, r := range []shim.CreateRequest{a, b} {
+			if err := n.Delete(ctx, r.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	round()
+	i := n.info()
+	settled := func() [2]int { return [2]int{fds(t, i.Pid), fds(t, i.KeeperPid)} }
+	before := settled()
+	for range 4 {
+		round()
+	}
+	eventually(t, fmt.Sprintf("descriptors back at %v", before), func() bool {
+		now := settled()
+		return now[0] <= before[0] && now[1] <= before[1]
+	})
+}
+
+// TestUserNamespace: root inside is nobody outside.
+func TestUserNamespace(t *testing.T) {
+	n := newNode(t)
+	for _, dir := range []string{n.dir, filepath.Dir(n.dir), n.rootfs, filepath.Dir(n.rootfs), filepath.Dir(filepath.Dir(n.rootfs))} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st, got := n.run(func(s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 200000, Size: 65536}}
+		s.Linux.GIDMappings = s.Linux.UIDMappings
+	}, sh("id -u; tr -s ' ' < /proc/self/uid_map; touch /f 2>/dev/null || echo refused")...)
+	if want := "0\n 0 200000 65536\nrefused\n"; got != want {
+		t.Errorf("%q, want %q (%+v)", got, want, st)
+	}
+}
+
+func TestEventsTellTheStory(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	_, seq, err := n.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := n.start(nil, sh("exit 9")...)
+	n.wait(r.ID)
+	if err := n.Delete(ctx, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	var story []string
+	err = n.Events(ctx, seq, func(e shim.Event) error {
+		line := string(e.Kind)
+		if e.Kind == shim.EventExited {
+			line += fmt.Sprint(e.Container.ExitCode)
+		}
+		if story = append(story, line); e.Kind == shim.EventSync {
+			return os.ErrClosed
+		}
+		return nil
+	})
+	if !errors.Is(err, os.ErrClosed) || fmt.Sprint(story) != "[created started exited9 deleted sync]" {
+		t.Errorf("%v, %v", story, err)
+	}
+	kill9(n.info().Pid)
+	if err := n.Events(ctx, seq, func(shim.Event) error { return nil }); !errors.Is(err, shim.ErrResync) {
+		t.Errorf("events of a dead shim: %v", err)
+	}
+}
