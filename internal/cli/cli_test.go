@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func TestExitCodesAndMessages(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args string
+		code int
+		want string // part of either stream
+	}{
+		{"version", 0, "Kubernetes API v1.37.2"},
+		{"--help", 0, "minato up --detach"},
+		{"up --help", 0, "--data-dir"},
+		{"completion bash", 0, "minato"},
+		{"nonsense", 1, "unknown command"},
+		{"up --bogus", 2, "see `minato up --help`"},
+		{"up --port 0x --data-dir " + dir, 2, "invalid argument"},
+		{"up --port 70000 --data-dir " + dir, 2, "must be between 1 and 65535"},
+		{"up --log-level loud --data-dir " + dir, 2, "must be debug, info, warn or error"},
+		{"up --config /nowhere --data-dir " + dir, 2, "/nowhere"},
+		{"status --data-dir " + dir, 3, "start one with `minato up`"},
+		{"image ls --data-dir " + dir, 1, "no cluster in"},
+		{"image pull --user nobody x --data-dir " + dir, 2, "NAME:PASSWORD"},
+		{"down --data-dir " + filepath.Join(dir, "none"), 0, "No cluster was ever started"},
+	} {
+		var out, errOut bytes.Buffer
+		code := Main("v0", strings.Fields(c.args), &out, &errOut)
+		if text := out.String() + errOut.String(); code != c.code || !strings.Contains(text, c.want) {
+			t.Errorf("minato %s: code %d, %q; want %d, %q", c.args, code, text, c.code, c.want)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	for name, c := range map[string]struct {
+		args, yaml, variable string
+		want                 int
+		fails                string
+	}{
+		"default":            {"", "", "", 1, ""},
+		"file":               {"", "port: 2", "", 2, ""},
+		"variable over file": {"", "port: 2", "3", 3, ""},
+		"flag over all":      {"--port 4", "port: 2", "3", 4, ""},
+		"unknown key":        {"", "prot: 2", "", 0, `unknown key "prot"`},
+		"bad value":          {"", "port: many", "", 0, `port "many"`},
+		"bad variable":       {"", "", "x", 0, "MINATO_PORT"},
+		"broken file":        {"", "port: [", "", 0, "config.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(file, []byte(c.yaml), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("MINATO_PORT", c.variable)
+			cmd := &cobra.Command{Use: "x"}
+			port := cmd.Flags().Int("port", 1, "")
+			cmd.Flags().String("config", file, "")
+			if err := cmd.ParseFlags(strings.Fields(c.args)); err != nil {
+				t.Fatal(err)
+			}
+			err := settings(cmd, file)
+			if c.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fails) {
+					t.Errorf("error %v, want %q", err, c.fails)
+				}
+				return
+			}
+			if err != nil || *port != c.want {
+				t.Errorf("port %d, error %v; want %d", *port, err, c.want)
+			}
+		})
+	}
+}
+
+func TestTakeDataDir(t *testing.T) {
+	t.Setenv("MINATO_DATA_DIR", "")
+	for in, want := range map[string]string{
+		"get pods": "/var/lib/minato|get pods", "--data-dir /x get pods": "/x|get pods", "--data-dir=/x get": "/x|get",
+		"get --data-dir /x": "/var/lib/minato|get --data-dir /x",
+	} {
+		dir, rest := takeDataDir(strings.Fields(in))
+		if got := dir + "|" + strings.Join(rest, " "); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package scheduler
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"minato.dev/minato/internal/scheduler/framework"
+	"minato.dev/minato/internal/scheduler/plugins"
+)
+
+func node(name string, change ...func(*corev1.Node)) *framework.Node {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{}}}
+	n.Status.Allocatable = corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("4Gi"), "pods": resource.MustParse("3")}
+	for _, f := range change {
+		f(n)
+	}
+	return framework.NewNode(n)
+}
+
+func pod(change ...func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "p", UID: "p"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	for _, f := range change {
+		f(p)
+	}
+	return p
+}
+
+func asks(cpu string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse(cpu)}
+	}
+}
+
+func named(name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Name, p.UID = name, types.UID(name) }
+}
+
+func hostPort(n int32) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Containers[0].Ports = []corev1.ContainerPort{{HostPort: n, Protocol: corev1.ProtocolTCP}}
+	}
+}
+
+func with(n *framework.Node, pods ...*corev1.Pod) *framework.Node {
+	for _, p := range pods {
+		n.Add(framework.NewPod(p))
+	}
+	return n
+}
+
+func TestDecide(t *testing.T) {
+	tainted := func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: "k", Effect: corev1.TaintEffectNoSchedule}} }
+	cordoned := func(n *corev1.Node) { n.Spec.Unschedulable = true }
+	ssd := func(n *corev1.Node) { n.Labels["disk"] = "ssd" }
+	wantsSSD := func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"disk": "ssd"} }
+	tolerates := func(p *corev1.Pod) {
+		p.Spec.Tolerations = []corev1.Toleration{{Key: "k", Operator: corev1.TolerationOpExists}}
+	}
+	for name, c := range map[string]struct {
+		pod     *corev1.Pod
+		nodes   []*framework.Node
+		node    string
+		message string
+	}{
+		"no node":             {pod(), nil, "", "no nodes available to schedule pods"},
+		"the only one":        {pod(), []*framework.Node{node("a")}, "a", ""},
+		"the emptier":         {pod(asks("500m")), []*framework.Node{with(node("a"), pod(named("x"), asks("1"))), node("b")}, "b", ""},
+		"too big":             {pod(asks("3")), []*framework.Node{node("a"), node("b")}, "", "0/2 nodes are available: 2 Insufficient cpu."},
+		"full of pods":        {pod(), []*framework.Node{with(node("a"), pod(named("x")), pod(named("y")), pod(named("z")))}, "", "0/1 nodes are available: 1 Too many pods."},
+		"tainted":             {pod(), []*framework.Node{node("a", tainted), node("b")}, "b", ""},
+		"tolerated":           {pod(tolerates), []*framework.Node{node("a", tainted)}, "a", ""},
+		"cordoned":            {pod(), []*framework.Node{node("a", cordoned)}, "", "0/1 nodes are available: 1 node(s) were unschedulable."},
+		"selector":            {pod(wantsSSD), []*framework.Node{node("a"), node("b", ssd)}, "b", ""},
+		"selector of nothing": {pod(wantsSSD), []*framework.Node{node("a")}, "", "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
+		"port taken": {pod(hostPort(80)), []*framework.Node{with(node("a"), pod(named("x"), hostPort(80))), node("b", cordoned)}, "",
+			"0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 node(s) were unschedulable."},
+		"another port": {pod(hostPort(81)), []*framework.Node{with(node("a"), pod(named("x"), hostPort(80)))}, "a", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nodes := map[string]*framework.Node{}
+			for _, n := range c.nodes {
+				nodes[n.Name] = n
+			}
+			v := decide(framework.NewPod(c.pod), nodes, plugins.Default(), rand.New(rand.NewPCG(1, 1)))
+			if v.Node != c.node || c.node == "" && v.Message() != c.message {
+				t.Errorf("node %q, message %q; want %q, %q", v.Node, v.Message(), c.node, c.message)
+			}
+		})
+	}
+}
+
+func TestStatePromisesRoom(t *testing.T) {
+	s := newState()
+	n := node("a")
+	s.node(nil, n.Node)
+	place := func(p *corev1.Pod) string {
+		fp := framework.NewPod(p)
+		return s.decide(fp, func(nodes map[string]*framework.Node) Verdict {
+			return decide(fp, nodes, plugins.Default(), rand.New(rand.NewPCG(1, 1)))
+		}).Node
+	}
+	if place(pod(named("x"), asks("1500m"))) != "a" {
+		t.Fatal("the first pod does not fit")
+	}
+	if got := place(pod(named("y"), asks("1"))); got != "" {
+		t.Errorf("the second pod got %q although the room is promised", got)
+	}
+	bound := pod(named("x"), asks("1500m"))
+	bound.Spec.NodeName = "a"
+	s.pod(bound, false) // the binding comes back: counted once
+	if used := s.nodes["a"].Used["cpu"]; used != 1500 {
+		t.Errorf("%d millicores used, want 1500", used)
+	}
+	s.pod(bound, true)
+	if place(pod(named("y"), asks("1"))) != "a" {
+		t.Error("the room of an ended pod is not free")
+	}
+}
+
+func TestQueueOrdersByPriorityThenArrival(t *testing.T) {
+	q := newQueue()
+	defer q.stop()
+	high := int32(10)
+	q.put(pod(named("first")))
+	q.put(pod(named("second")))
+	q.put(pod(named("urgent"), func(p *corev1.Pod) { p.Spec.Priority = &high }))
+	got := ""
+	for range 3 {
+		got += q.pop(t.Context()).pod.Name + " "
+	}
+	if got != "urgent first second " {
+		t.Errorf("order %q", got)
+	}
+}
+
+func TestQueueParksAndWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.stop()
+		q.put(pod())
+		start := time.Now()
+		var waits []string
+		for range 3 {
+			it := q.pop(t.Context())
+			waits = append(waits, fmt.Sprint(time.Since(start).Seconds()))
+			q.park(it, time.Now(), false)
+			q.put(it.pod) // its own status comes back: no reason to try again
+			q.wakeAll()
+		}
+		if got := fmt.Sprint(waits); got != "[0 1 3]" {
+			t.Errorf("tried after %s seconds, want [0 1 3]", got)
+		}
+		it := q.pop(t.Context())
+		q.park(it, time.Now(), false)
+		q.remove(it.pod)
+		q.wakeAll()
+		if len(q.all) != 0 || len(q.active) != 0 {
+			t.Error("a removed pod is still in the queue")
+		}
+	})
+}
