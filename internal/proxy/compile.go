@@ -88,9 +88,6 @@ func (w *writer) internal(a netip.Addr) {
 
 // external serves an address or port that outsiders use.
 func (w *writer) external(v vip, balancer bool) {
-	if w.here.skip[v.addr] {
-		return
-	}
 	use := usable(near(w.all, w.here))
 	c := chain{kind: "external", count: len(use), sticky: w.sticky()}
 	if v.isNode() {

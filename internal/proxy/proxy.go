@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -34,9 +35,8 @@ type Config struct {
 	ClusterCIDR netip.Prefix // all pods of the cluster
 	// NodeAddrs returns the addresses on which NodePorts answer, asked once; nil: every local address.
 	NodeAddrs func() []netip.Addr
-	// Skip are service addresses that the host answers itself (the cluster DNS); services on them are left alone.
-	Skip []netip.Addr
-	// Bridge is the pods' link on this node ("minato0").
+	// Bridge is the pods' link on this node ("minato0"). Cluster addresses that it holds, the cluster DNS's for one, are
+	// answered by the host itself, so services on them are left alone.
 	Bridge string
 	Views  *client.Views
 	Log    *slog.Logger
@@ -50,6 +50,7 @@ type Proxy struct {
 	state  *state
 	flows  flows
 	health *health
+	own    map[netip.Addr]bool // addresses of the bridge
 
 	mu    sync.Mutex
 	dirty map[serviceName]bool
@@ -73,7 +74,7 @@ func New(cfg Config) *Proxy {
 const settle = 2 * time.Millisecond
 
 // bySlice is the index of EndpointSlices by their service.
-const bySlice = "service"
+const bySlice = "proxy.service"
 
 type views struct {
 	services *client.View[*corev1.Service]
@@ -87,6 +88,10 @@ func (p *Proxy) Run(ctx context.Context, ready func()) error {
 	return run.With(ctx, func(s *run.Scope) error {
 		ctx := s.Context()
 		p.health = newHealth(s, p.log)
+		var err error
+		if p.own, err = addrsOf(p.cfg.Bridge); err != nil {
+			return fmt.Errorf("proxy: addresses of %s: %w", p.cfg.Bridge, err)
+		}
 		v := views{client.ViewOf(p.cfg.Views, client.Services), client.ViewOf(p.cfg.Views, client.EndpointSlices),
 			client.SelectedViewOf(p.cfg.Views, client.Nodes, metav1.ListOptions{
 				FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, p.cfg.NodeName).String()})}
@@ -244,14 +249,33 @@ func (p *Proxy) round(v views, whole bool) error {
 
 // locate says where this node is.
 func (p *Proxy) locate(v views) place {
-	here := place{node: p.cfg.NodeName, skip: map[netip.Addr]bool{}}
-	for _, a := range p.cfg.Skip {
-		here.skip[a] = true
-	}
+	here := place{node: p.cfg.NodeName, skip: p.own}
 	if n, ok := v.nodes.Get("", p.cfg.NodeName); ok {
 		here.zone = n.Labels[corev1.LabelTopologyZone]
 	}
 	return here
+}
+
+// addrsOf returns the addresses of a link; "" has none.
+func addrsOf(link string) (map[netip.Addr]bool, error) {
+	out := map[netip.Addr]bool{}
+	if link == "" {
+		return out, nil
+	}
+	l, err := net.InterfaceByName(link)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := l.Addrs()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out[p.Addr()] = true
+		}
+	}
+	return out, nil
 }
 
 // Teardown removes the table.
