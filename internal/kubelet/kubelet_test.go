@@ -121,22 +121,34 @@ func (b *bench) until(name, what string, ok func(*corev1.Pod) bool) *corev1.Pod 
 	b.t.Helper()
 	pods := client.Of(b.api.Client, client.Pods)
 	var last *corev1.Pod
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	b.poll(func() bool {
 		p, err := pods.Get(b.t.Context(), "default", name)
 		if apierrors.IsNotFound(err) {
 			p = nil
 		} else if err != nil {
 			b.t.Fatal(err)
 		}
-		if last = p; ok(p) {
-			return p
+		last = p
+		return ok(p)
+	}, func() string {
+		if last == nil {
+			return fmt.Sprintf("pod %s: %s did not happen; it is gone", name, what)
+		}
+		return fmt.Sprintf("pod %s: %s did not happen; status %+v", name, what, last.Status)
+	})
+	return last
+}
+
+// poll asks ok again and again until it is true, or fails after fifteen seconds with what says.
+func (b *bench) poll(ok func() bool, says func() string) {
+	b.t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(15 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			b.t.Fatal(says())
 		}
 	}
-	if last != nil {
-		b.t.Fatalf("pod %s: %s did not happen; status %+v", name, what, last.Status)
-	}
-	b.t.Fatalf("pod %s: %s did not happen; it is gone", name, what)
-	return nil
 }
 
 func isReady(p *corev1.Pod) bool {
@@ -190,9 +202,5 @@ func (b *bench) empty() {
 		}
 		return fmt.Sprintf("%d sandboxes, %d containers, directories %v %v", len(boxes.Items), len(list.Containers), pods, logs)
 	}
-	for end := time.Now().Add(10 * time.Second); left() != ""; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatal("left: " + left())
-		}
-	}
+	b.poll(func() bool { return left() == "" }, func() string { return "left: " + left() })
 }

@@ -1,13 +1,12 @@
 package kubelet_test
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,11 +62,9 @@ func (b *bench) events(name string) string {
 
 func (b *bench) event(name, want string) {
 	b.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !strings.Contains(b.events(name), want); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("no event %q; there are:\n%s", want, b.events(name))
-		}
-	}
+	b.poll(func() bool { return strings.Contains(b.events(name), want) }, func() string {
+		return fmt.Sprintf("no event %q; there are:\n%s", want, b.events(name))
+	})
 }
 
 func TestEnds(t *testing.T) {
@@ -146,11 +143,7 @@ func TestAdoption(t *testing.T) {
 	if after.Status.ContainerStatuses[0].ContainerID != before.Status.ContainerStatuses[0].ContainerID || after.ResourceVersion != before.ResourceVersion {
 		t.Errorf("an undisturbed pod was touched: %v to %v", before.ResourceVersion, after.ResourceVersion)
 	}
-	for end := time.Now().Add(5 * time.Second); len(b.rt.Sandboxes()) != 2; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d sandboxes, want the orphan removed", len(b.rt.Sandboxes()))
-		}
-	}
+	b.poll(func() bool { return len(b.rt.Sandboxes()) == 2 }, func() string { return "the orphan's sandbox is left" })
 }
 
 func TestInitAndSidecar(t *testing.T) {
@@ -304,13 +297,7 @@ func TestLiveVolumes(t *testing.T) {
 	if _, err := maps.Patch(t.Context(), "default", "cm", types.MergePatchType, []byte(`{"data":{"k":"two"}}`)); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if got, _ := os.ReadFile(file); string(got) == "two" {
-			break
-		} else if time.Now().After(end) {
-			t.Fatalf("file is still %q", got)
-		}
-	}
+	b.poll(func() bool { got, _ := os.ReadFile(file); return string(got) == "two" }, func() string { return "the file did not change" })
 	if err := client.Of(b.api.Client, client.Pods).Delete(t.Context(), "default", "p", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -335,14 +322,10 @@ func TestNode(t *testing.T) {
 	if ready < 0 {
 		t.Errorf("conditions are %+v", n.Status.Conditions)
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	b.poll(func() bool {
 		l, err := client.Of(b.api.Client, client.Leases).Get(t.Context(), "kube-node-lease", "n1")
-		if err == nil && l.Spec.RenewTime != nil {
-			break
-		} else if time.Now().After(end) {
-			t.Fatal(errors.Join(errors.New("no lease"), err))
-		}
-	}
+		return err == nil && l.Spec.RenewTime != nil
+	}, func() string { return "no lease" })
 }
 
 func TestRelistWithoutEvents(t *testing.T) {

@@ -37,15 +37,30 @@ func (m *Mounter) SubPath(pod *corev1.Pod, volume, base, sub, container string, 
 	return target, bind(f, st.IsDir(), target)
 }
 
+// open resolves sub beneath root in the kernel: a link may lead anywhere inside and nowhere else. O_PATH through os.Root
+// would open a last link itself instead of following it.
 func open(root *os.Root, sub string) (*os.File, error) {
-	f, err := root.OpenFile(sub, unix.O_PATH|unix.O_CLOEXEC, 0)
+	f, err := openBeneath(root, sub)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
 	if err := root.MkdirAll(sub, 0o750); err != nil {
 		return nil, err
 	}
-	return root.OpenFile(sub, unix.O_PATH|unix.O_CLOEXEC, 0)
+	return openBeneath(root, sub)
+}
+
+func openBeneath(root *os.Root, sub string) (*os.File, error) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	fd, err := unix.Openat2(int(dir.Fd()), sub, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: sub, Err: err}
+	}
+	return os.NewFile(uintptr(fd), sub), nil
 }
 
 // bind mounts the opened file or directory on target, replacing an earlier mount.
