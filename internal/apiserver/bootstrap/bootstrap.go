@@ -45,7 +45,7 @@ type Result struct {
 
 // How many objects are in flight at once, and how often a race with another server is tried again.
 const (
-	atOnce  = 32
+	atOnce  = 256
 	retries = 5
 )
 
