@@ -8,9 +8,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"minato.dev/minato/internal/run"
 )
 
 const (
@@ -28,16 +31,18 @@ func serve(ctx context.Context, addr string, log io.Writer) error {
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	s := &server{log: log, host: hostname()}
 	fmt.Fprintf(log, "hello from %s, serving on %s\n", s.host, l.Addr())
-	for {
-		c, err := l.Accept()
-		if ctx.Err() != nil {
-			return nil
+	return run.With(ctx, func(scope *run.Scope) error {
+		for {
+			c, err := l.Accept()
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			scope.Go("connection", func(ctx context.Context) error { s.connection(ctx, c); return nil })
 		}
-		if err != nil {
-			return err
-		}
-		go s.connection(c)
-	}
+	})
 }
 
 type server struct {
@@ -47,8 +52,9 @@ type server struct {
 }
 
 // connection answers the requests of one connection in order.
-func (s *server) connection(c net.Conn) {
+func (s *server) connection(ctx context.Context, c net.Conn) {
 	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	in := bufio.NewReader(c)
 	for {
 		if err := c.SetDeadline(time.Now().Add(idle)); err != nil {
@@ -126,7 +132,7 @@ func readRequest(in *bufio.Reader) (request, error) {
 		case "connection":
 			r.close = r.close || strings.EqualFold(value, "close")
 		case "content-length":
-			if _, err := fmt.Sscan(value, &length); err != nil || length < 0 {
+			if length, err = strconv.ParseInt(value, 10, 64); err != nil || length < 0 {
 				return r, fmt.Errorf("%w: content-length %q", errBad, value)
 			}
 		case "transfer-encoding":

@@ -235,7 +235,7 @@ func upstream(t *testing.T) (addr string, asked *atomic.Int64) {
 		case q.Name == "big.example.org." && w.LocalAddr().Network() == "udp":
 			m.Truncated = true
 		case q.Name == "slow.example.org.":
-			time.Sleep(50 * time.Millisecond)
+			<-time.After(50 * time.Millisecond)
 			fallthrough
 		case strings.HasSuffix(q.Name, ".example.org.") && !strings.HasPrefix(q.Name, "no") && q.Qtype == dns.TypeA:
 			rr, _ := dns.NewRR(q.Name + " 300 IN A 192.0.2.80")
