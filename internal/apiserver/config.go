@@ -26,8 +26,8 @@ type Config struct {
 	SoleWriter bool
 	Log        *slog.Logger
 
-	// Secure is called once by New, with the door to the server's own state, and returns who may do what. Standard
-	// makes the usual one. The door answers once Run has loaded the state.
+	// Secure is called once by New, with the door to the server's own state, and returns who may do what.
+	// The door answers once Run has loaded the state.
 	Secure func(o *Objects) (Security, error)
 	// Prepare is called by Run before it calls ready, to write the objects that every cluster has (bootstrap.Ensure).
 	// nil: nothing is written.

@@ -31,6 +31,7 @@ func (c *call) connectOptions(into runtime.Object) error {
 	if err := parameters().DecodeParameters(c.query, corev1.SchemeGroupVersion, into); err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
+	api.Default(into)
 	if c.sub.Name == "log" {
 		return nil
 	}

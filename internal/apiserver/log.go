@@ -12,8 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/kubernetes/pkg/apis/core"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/features"
 
 	"minato.dev/minato/internal/api"
 )
@@ -85,7 +87,7 @@ func validLogOptions(o *corev1.PodLogOptions, name string) error {
 	if err != nil {
 		return apierrors.NewInternalError(err)
 	}
-	if errs := validation.ValidatePodLogOptions(in.(*core.PodLogOptions), true); len(errs) > 0 {
+	if errs := validation.ValidatePodLogOptions(in.(*core.PodLogOptions), utilfeature.DefaultFeatureGate.Enabled(features.PodLogsQuerySplitStreams)); len(errs) > 0 {
 		return apierrors.NewInvalid(schema.GroupKind{Kind: "PodLogOptions"}, name, errs)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -116,7 +117,27 @@ func (converter) ConvertToVersion(in runtime.Object, gv runtime.GroupVersioner) 
 	if !ok {
 		return nil, fmt.Errorf("convert %T: %v is not one version", in, gv)
 	}
+	if u, ok := in.(*unstructured.Unstructured); ok {
+		return fromUnstructured(u, v)
+	}
 	return api.Convert(in, v)
+}
+
+// fromUnstructured gives a merged configuration its Go type.
+func fromUnstructured(u *unstructured.Unstructured, gv schema.GroupVersion) (runtime.Object, error) {
+	gvk := u.GroupVersionKind()
+	obj, err := api.Scheme().New(gvk)
+	if err != nil {
+		return nil, err
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.UnstructuredContent(), obj); err != nil {
+		return nil, err
+	}
+	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	if gvk.GroupVersion() == gv {
+		return obj, nil
+	}
+	return api.Convert(obj, gv)
 }
 
 // Convert is in runtime.ObjectConvertor.

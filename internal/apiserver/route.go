@@ -69,6 +69,9 @@ func (c *call) verb() (func(*call) error, error) {
 	if !c.res.Stored() && name == "create" {
 		return c.choose((*call).review)
 	}
+	if c.res.Kind == "ComponentStatus" && (name == "get" || name == "list") {
+		return c.choose((*call).components)
+	}
 	if !c.res.Can(known) {
 		return nil, methodNotAllowed()
 	}

@@ -53,9 +53,6 @@ func writeStatus(w http.ResponseWriter, r *http.Request, err error) {
 	out, bad := negotiate.Choose(r, false)
 	if bad != nil {
 		out = negotiate.Output{Media: negotiate.JSON}
-		if !isNotAcceptable(err) {
-			st = statusOf(bad)
-		}
 	}
 	body, encodeErr := encodeWhole(st, statusKind, out)
 	if encodeErr != nil {
@@ -66,10 +63,6 @@ func writeStatus(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 var statusKind = schema.GroupVersionKind{Version: "v1", Kind: "Status"}
-
-func isNotAcceptable(err error) bool {
-	return apierrors.ReasonForError(err) == metav1.StatusReasonNotAcceptable
-}
 
 // noSpecials keeps error texts from looking like HTML.
 var noSpecials = strings.NewReplacer(`&`, "&amp;", `<`, "&lt;", `>`, "&gt;")

@@ -54,7 +54,7 @@ func Start(t testing.TB, change ...func(*apiserver.Config)) *Server {
 	}
 	out := &Server{Server: s, URL: "http://" + l.Addr().String(), Store: cfg.Store}
 	out.Client = client.New(out.URL, s.InProcess(tls.Certificate{}), "test/1")
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	scope := run.NewScope(ctx)
 	ready := make(chan struct{})
 	scope.Go("stages", func(ctx context.Context) error {
