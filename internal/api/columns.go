@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 )
 
-// table describes columns by their names. A "#" at the end makes an integer, a "?" a boolean, a "%" a date; a "+" after
-// that shows the column only with -o wide.
+// table describes columns by their names. A "#" at the end makes an integer, a "?" a boolean, a "%" a date, a "!" a name as
+// "Name" is without asking and with "=" is not; a "+" after that shows the column only with -o wide.
 func table(names ...string) []metav1.TableColumnDefinition {
 	out := make([]metav1.TableColumnDefinition, 0, len(names))
 	for _, n := range names {
@@ -27,8 +27,13 @@ func table(names ...string) []metav1.TableColumnDefinition {
 				n, c.Type = bare, typ
 			}
 		}
+		named := n == "Name"
+		if bare, ok := strings.CutSuffix(n, "!"); ok {
+			n, named = bare, true
+		}
+		n = strings.TrimSuffix(n, "=")
 		c.Name, c.Description = n, describe(n)
-		if n == "Name" {
+		if named {
 			c.Format = "name"
 		}
 		out = append(out, c)
@@ -72,6 +77,17 @@ func or(s, other string) string {
 	}
 	return s
 }
+
+// orElse is a pointer's value, other for none.
+func orElse[T ~string](p *T, other string) string {
+	if p == nil {
+		return other
+	}
+	return string(*p)
+}
+
+// orUnset is a pointer's value, "<unset>" for none.
+func orUnset[T ~string](p *T) string { return orElse(p, "<unset>") }
 
 // selectorCell is a label selector as text, "<none>" for one that is missing or empty.
 func selectorCell(s *metav1.LabelSelector) string { return metav1.FormatLabelSelector(s) }

@@ -58,7 +58,7 @@ func cronJob() kind {
 			}
 			names, images := containerCells(c.Spec.JobTemplate.Spec.Template.Spec.Containers)
 			return []any{
-				c.Name, c.Spec.Schedule, orNone(deref(c.Spec.TimeZone)), boolCell(c.Spec.Suspend), int64(len(c.Status.Active)),
+				c.Name, c.Spec.Schedule, orElse(c.Spec.TimeZone, "<none>"), boolCell(c.Spec.Suspend), int64(len(c.Status.Active)),
 				last, age(c.CreationTimestamp, now), names, images, selectorCell(c.Spec.JobTemplate.Spec.Selector),
 			}
 		}),

@@ -19,8 +19,8 @@ func ipAddress() kind {
 			Validate:       valid(validation.ValidateIPAddress),
 			ValidateUpdate: validBoth(validation.ValidateIPAddress, validation.ValidateIPAddressUpdate),
 		},
-		columns: table("Name", "ParentRef", "Age"),
-		row: typed(func(ip *networkingv1.IPAddress, now time.Time) []any {
+		columns: table("Name", "ParentRef"),
+		row: typed(func(ip *networkingv1.IPAddress, _ time.Time) []any {
 			parent := "<none>"
 			if p := ip.Spec.ParentRef; p != nil {
 				gr := schema.GroupResource{Group: p.Group, Resource: p.Resource}
@@ -30,7 +30,7 @@ func ipAddress() kind {
 				}
 				parent += "/" + p.Name
 			}
-			return []any{ip.Name, parent, age(ip.CreationTimestamp, now)}
+			return []any{ip.Name, parent}
 		}),
 	}
 }

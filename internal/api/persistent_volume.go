@@ -99,11 +99,3 @@ func persistentVolumeRow(pv *corev1.PersistentVolume, now time.Time) []any {
 		class, orUnset(pv.Spec.VolumeAttributesClassName), pv.Status.Reason, age(pv.CreationTimestamp, now), orUnset(pv.Spec.VolumeMode),
 	}
 }
-
-// orUnset is a pointer's value, "<unset>" for none.
-func orUnset[T ~string](p *T) string {
-	if p == nil {
-		return "<unset>"
-	}
-	return string(*p)
-}

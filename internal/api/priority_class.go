@@ -19,7 +19,7 @@ func priorityClass() kind {
 			Validate:         valid(validation.ValidatePriorityClass),
 			ValidateUpdate:   validUpdate(validation.ValidatePriorityClassUpdate),
 		},
-		columns: table("Name", "Value#", "Global-Default?", "Age", "PreemptionPolicy+"),
+		columns: table("Name", "Value#", "Global-Default?", "Age", "PreemptionPolicy"),
 		row: typed(func(p *schedulingv1.PriorityClass, now time.Time) []any {
 			return []any{p.Name, int64(p.Value), p.GlobalDefault, age(p.CreationTimestamp, now), string(deref(p.PreemptionPolicy))}
 		}),

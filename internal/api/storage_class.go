@@ -31,8 +31,8 @@ func storageClass() kind {
 			if c.Annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
 				name += " (default)"
 			}
-			reclaim := or(string(deref(c.ReclaimPolicy)), string(corev1.PersistentVolumeReclaimDelete))
-			mode := or(string(deref(c.VolumeBindingMode)), string(storagev1.VolumeBindingImmediate))
+			reclaim := orElse(c.ReclaimPolicy, string(corev1.PersistentVolumeReclaimDelete))
+			mode := orElse(c.VolumeBindingMode, string(storagev1.VolumeBindingImmediate))
 			return []any{name, c.Provisioner, reclaim, mode, deref(c.AllowVolumeExpansion), age(c.CreationTimestamp, now)}
 		}),
 	}

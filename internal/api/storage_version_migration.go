@@ -36,7 +36,7 @@ func storageVersionMigration() kind {
 			RequireResourceVersion: true,
 			ResetFields:            statusField,
 		},
-		columns: table("Name", "Resource", "Status"),
+		columns: table("Name=", "Resource", "Status"),
 		row: typed(func(m *storagemigrationv1beta1.StorageVersionMigration, _ time.Time) []any {
 			state := "Unknown"
 			for _, c := range m.Status.Conditions {

@@ -30,7 +30,7 @@ func volumeAttachment() kind {
 			ResetFields:            statusField,
 		},
 		returnsDeleted: true,
-		columns:        table("Name", "Attacher", "PV", "Node", "Attached?", "Age"),
+		columns:        table("Name", "Attacher!", "PV", "Node", "Attached?", "Age"),
 		row: typed(func(a *storagev1.VolumeAttachment, now time.Time) []any {
 			return []any{a.Name, a.Spec.Attacher, deref(a.Spec.Source.PersistentVolumeName), a.Spec.NodeName, a.Status.Attached, age(a.CreationTimestamp, now)}
 		}),
