@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// How long to wait for another writer of a kubeconfig, and after which age its lock counts as left by a crash.
+// How long to wait for another writer of a kubeconfig, and after which age its lock counts as left by a crash: writers hold
+// it for milliseconds. The wait is the longer of the two, so that a crash of our own never stops the next start.
 const (
 	lockWait  = 5 * time.Second
-	lockStale = 30 * time.Second
+	lockStale = 3 * time.Second
 	lockRetry = 20 * time.Millisecond
 )
 
