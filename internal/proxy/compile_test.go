@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -201,3 +202,5 @@ func TestTwoServicesWantTheSameAddress(t *testing.T) {
 }
 
 func yamlJSON(v any) ([]byte, error) { return json.Marshal(v) }
+
+func testLog(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
