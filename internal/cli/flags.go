@@ -16,9 +16,19 @@ import (
 
 const defaultConfigFile = "/etc/minato/config.yaml"
 
+// dataDirVariable names the cluster for every verb that is not told by flag.
+const dataDirVariable = "MINATO_DATA_DIR"
+
+func defaultDataDir() string {
+	if dir := os.Getenv(dataDirVariable); dir != "" {
+		return dir
+	}
+	return cluster.DefaultDataDir
+}
+
 // dataDir adds the flag that says which cluster is meant.
 func (e *env) dataDir(c *cobra.Command) {
-	c.Flags().StringVar(&e.data, "data-dir", cluster.DefaultDataDir, "directory that holds everything the cluster keeps")
+	c.Flags().StringVar(&e.data, "data-dir", defaultDataDir(), "directory that holds everything the cluster keeps")
 }
 
 // settings fills the flags that the command line did not set: from MINATO_* variables first, then from the YAML file,

@@ -46,10 +46,7 @@ func takeDataDir(args []string) (string, []string) {
 			return v, args[1:]
 		}
 	}
-	if v := os.Getenv("MINATO_DATA_DIR"); v != "" {
-		return v, args
-	}
-	return cluster.DefaultDataDir, args
+	return defaultDataDir(), args
 }
 
 // findKubectl prefers the kubectl that was built beside this program.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -85,12 +86,27 @@ func setUp(e *testscript.Env, bin string) error {
 	e.Vars = append(e.Vars, "HOME="+e.WorkDir, "DATA="+data, fmt.Sprintf("PORT=%d", port), "KUBECONFIG="+filepath.Join(data, "admin.kubeconfig"),
 		"MINATO_DATA_DIR="+data, "BIN="+bin, "PATH="+bin+"/story:/usr/bin:/usr/sbin:/bin:/sbin:"+bin)
 	e.Defer(func() {
+		e.T().Log(state(bin, data))
 		down := exec.Command(filepath.Join(bin, "minato"), "down", "--purge", "--data-dir", data)
 		if out, err := down.CombinedOutput(); err != nil {
 			e.T().Log("down: ", err, string(out))
 		}
 	})
 	return nil
+}
+
+// state is what a failed story shows of its cluster's end.
+func state(bin, data string) string {
+	var out strings.Builder
+	for _, args := range []string{"get pods -A -o wide", "get events -A --sort-by=.lastTimestamp"} {
+		c := exec.Command(filepath.Join(bin, "kubectl"), append([]string{"--request-timeout=3s", "--kubeconfig", filepath.Join(data, "admin.kubeconfig")}, strings.Fields(args)...)...)
+		b, err := c.CombinedOutput()
+		fmt.Fprintf(&out, "kubectl %s: %v\n%s\n", args, err, tail(b, 6000))
+	}
+	if log, err := os.ReadFile(filepath.Join(data, "log", "minato.log")); err == nil {
+		fmt.Fprintf(&out, "minato.log:\n%s", tail(log, 4000))
+	}
+	return out.String()
 }
 
 func freePort() (int, error) {
