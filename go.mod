@@ -231,3 +231,5 @@ replace (
 )
 
 replace github.com/seccomp/libseccomp-golang => ./third_party/libseccomp-golang
+
+replace github.com/google/go-cmp => ./third_party/go-cmp

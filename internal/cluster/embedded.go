@@ -1,42 +1,84 @@
 package cluster
 
 import (
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
-// programs holds the small programs that `make build` puts into bin/ before it builds minato: minato-shim, the parent
-// of all containers, and minato-hello, the built-in image.
+// programs holds the small programs that `make build` puts into bin/ before it builds minato, compressed and named after
+// their content by internal/cluster/pack: minato-shim, the parent of all containers, and minato-hello, the built-in image.
 //
 //go:embed all:bin
 var programs embed.FS
 
-// program returns an embedded program.
-func program(name string) ([]byte, error) {
-	b, err := programs.ReadFile("bin/" + name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("this minato was built without %s: build it with `make build`", name)
+// A program is one of them.
+type program struct {
+	name   string
+	sum    string // SHA-256 of the program in hexadecimal
+	packed []byte
+}
+
+// embedded returns the program of that name.
+func embedded(name string) (program, error) {
+	files, err := fs.Glob(programs, "bin/"+name+".*.zst")
+	if err != nil || len(files) != 1 {
+		return program{}, fmt.Errorf("this minato was built without %s: build it with `make build`", name)
 	}
-	return b, err
+	packed, err := programs.ReadFile(files[0])
+	if err != nil {
+		return program{}, err
+	}
+	sum := strings.TrimSuffix(strings.TrimPrefix(files[0], "bin/"+name+"."), ".zst")
+	return program{name: name, sum: sum, packed: packed}, nil
+}
+
+// size is the program's size in bytes; it is in the header of what is packed.
+func (p program) size() (int64, error) {
+	var h zstd.Header
+	if err := h.Decode(p.packed); err != nil {
+		return 0, fmt.Errorf("embedded %s: %w", p.name, err)
+	}
+	return int64(h.FrameContentSize), nil
+}
+
+// unpack returns the program itself.
+func (p program) unpack() ([]byte, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	b, err := dec.DecodeAll(p.packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("embedded %s: %w", p.name, err)
+	}
+	return b, nil
 }
 
 // extract puts an embedded program into dir under a name with its hash, so that a new version never overwrites one
-// that runs, and returns its path.
+// that runs, and returns its path. A file of that name and the right size is the program: it was written atomically.
 func extract(dir, name string) (string, error) {
-	b, err := program(name)
+	p, err := embedded(name)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(b)
-	path := filepath.Join(dir, name+"-"+hex.EncodeToString(sum[:6]))
-	if st, err := os.Stat(path); err == nil && st.Size() == int64(len(b)) && st.Mode().Perm() == 0o755 {
+	size, err := p.size()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name+"-"+p.sum[:12])
+	if st, err := os.Stat(path); err == nil && st.Size() == size && st.Mode().Perm() == 0o755 {
 		return path, nil
+	}
+	b, err := p.unpack()
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

@@ -77,11 +77,11 @@ func (a *assembly) images(ctx context.Context) (*image.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	hello, err := program("minato-hello")
+	hello, err := embedded("minato-hello")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := st.EnsureBuiltin(ctx, hello); err != nil {
+	if _, err := st.EnsureBuiltinOf(ctx, hello.sum, hello.unpack); err != nil {
 		return nil, fmt.Errorf("built-in image: %w", err)
 	}
 	return st, nil

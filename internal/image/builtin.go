@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,10 +28,21 @@ const (
 // EnsureBuiltin makes minato.local/hello:latest out of the static program binary, unless it is here already. It does
 // not wait for the disk: the content is compared with binary at each call.
 func (s *Store) EnsureBuiltin(ctx context.Context, binary []byte) (Image, error) {
+	sum := fmt.Sprintf("%x", sha256.Sum256(binary))
+	return s.EnsureBuiltinOf(ctx, sum, func() ([]byte, error) { return binary, nil })
+}
+
+// EnsureBuiltinOf is EnsureBuiltin for a binary that is known by its SHA-256 (hexadecimal) and fetched only when the
+// image has to be made.
+func (s *Store) EnsureBuiltinOf(ctx context.Context, sum string, fetch func() ([]byte, error)) (Image, error) {
 	if i, ok := s.Resolve(BuiltinName); ok && i.Pinned && len(i.Layers) == 1 {
-		if have, err := os.ReadFile(filepath.Join(i.Layers[0], builtinFile)); err == nil && bytes.Equal(have, binary) {
+		if have, err := os.ReadFile(filepath.Join(i.Layers[0], builtinFile)); err == nil && fmt.Sprintf("%x", sha256.Sum256(have)) == sum {
 			return i, nil
 		}
+	}
+	binary, err := fetch()
+	if err != nil {
+		return Image{}, fmt.Errorf("built-in image: %w", err)
 	}
 	b, err := buildBuiltin(binary)
 	if err != nil {
