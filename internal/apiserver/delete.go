@@ -40,10 +40,10 @@ func (c *call) delete() error {
 // returnsDeleted says whether a finished deletion answers with the object, as upstream does for a few kinds.
 func (c *call) returnsDeleted() bool {
 	switch c.res.GroupResource().String() {
-	case "pods", "services", "podtemplates", "replicationcontrollers", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims",
-		"resourcequotas", "volumeattributesclasses.storage.k8s.io", "storageclasses.storage.k8s.io", "volumeattachments.storage.k8s.io",
-		"csinodes.storage.k8s.io", "csidrivers.storage.k8s.io", "podsecuritypolicies.policy",
-		"resourceclaims.resource.k8s.io", "resourceclaimtemplates.resource.k8s.io", "resourceslices.resource.k8s.io", "deviceclasses.resource.k8s.io":
+	case "namespaces", "persistentvolumes", "persistentvolumeclaims", "pods", "podtemplates", "resourcequotas", "services", "serviceaccounts",
+		"deviceclasses.resource.k8s.io", "resourceclaims.resource.k8s.io", "resourceclaimtemplates.resource.k8s.io", "resourceslices.resource.k8s.io",
+		"csidrivers.storage.k8s.io", "csinodes.storage.k8s.io", "storageclasses.storage.k8s.io", "volumeattachments.storage.k8s.io",
+		"volumeattributesclasses.storage.k8s.io":
 		return true
 	}
 	return false

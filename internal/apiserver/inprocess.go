@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -117,6 +118,11 @@ func (m *memoryResponse) Write(b []byte) (int, error) {
 	}
 	if m.closed {
 		return 0, io.ErrClosedPipe
+	}
+	if m.buf == nil {
+		if n, err := strconv.Atoi(m.header.Get("Content-Length")); err == nil {
+			m.buf = make([]byte, 0, n)
+		}
 	}
 	m.buf = append(m.buf, b...)
 	if m.open {

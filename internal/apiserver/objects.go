@@ -40,14 +40,20 @@ const maxDecoded = 2048
 func newObjects(s *Server) *Objects { return &Objects{s: s, decoded: map[string]decoded{}} }
 
 // Get returns one object or an error for which apierrors.IsNotFound holds. ns is "" for cluster-scoped kinds.
-func (o *Objects) Get(_ context.Context, gr schema.GroupResource, ns, name string) (runtime.Object, error) {
+// What the cache does not have it looks for again when the cache has seen all that was acknowledged.
+func (o *Objects) Get(ctx context.Context, gr schema.GroupResource, ns, name string) (runtime.Object, error) {
 	r, err := o.kind(gr)
 	if err != nil {
 		return nil, err
 	}
 	c, ok := o.s.cache.Get(r.Key(ns, name))
 	if !ok {
-		return nil, apierrors.NewNotFound(gr, name)
+		if _, err := o.s.cache.Fresh(ctx); err != nil {
+			return nil, err
+		}
+		if c, ok = o.s.cache.Get(r.Key(ns, name)); !ok {
+			return nil, apierrors.NewNotFound(gr, name)
+		}
 	}
 	return o.decode(r, c)
 }

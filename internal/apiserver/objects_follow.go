@@ -17,10 +17,11 @@ type follower struct {
 	gr schema.GroupResource
 	f  func(old, new runtime.Object)
 
-	mu    sync.Mutex
-	seen  int64
-	moved chan struct{}
-	known map[string]runtime.Object
+	mu      sync.Mutex
+	seen    int64
+	moved   chan struct{}
+	watcher *cache.Watcher // nil between two
+	known   map[string]runtime.Object
 }
 
 // OnChange calls f for each change of gr in order, while the server runs: old is nil for an addition, new is nil for a
@@ -54,7 +55,9 @@ func (o *Objects) run(ctx context.Context, f *follower, r *resource) error {
 		if err != nil {
 			return err
 		}
+		f.follow(w)
 		err = o.pump(ctx, f, r, w)
+		f.follow(nil)
 		w.Close()
 		if !errors.Is(err, cache.ErrExpired) {
 			return err
@@ -128,14 +131,26 @@ func (f *follower) reach(rev int64) {
 	}
 }
 
-// wait blocks until the listener has been told of everything up to the newest object of its kind.
+// follow notes the watcher that can be asked how far it is.
+func (f *follower) follow(w *cache.Watcher) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watcher = w
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+// wait blocks until the listener has been told of everything up to rev.
 func (f *follower) wait(ctx context.Context, rev int64) error {
 	for {
 		f.mu.Lock()
-		seen, moved := f.seen, f.moved
+		seen, moved, w := f.seen, f.moved, f.watcher
 		f.mu.Unlock()
 		if seen >= rev {
 			return nil
+		}
+		if w != nil {
+			w.AskBookmark()
 		}
 		select {
 		case <-moved:
@@ -147,35 +162,17 @@ func (f *follower) wait(ctx context.Context, rev int64) error {
 
 // CaughtUp blocks until every f of OnChange has been told everything that was committed before the call.
 func (o *Objects) CaughtUp(ctx context.Context) error {
-	if _, err := o.s.cache.Fresh(ctx); err != nil {
+	rev, err := o.s.cache.Fresh(ctx)
+	if err != nil {
 		return err
 	}
 	o.mu.Lock()
 	follows := o.follows
 	o.mu.Unlock()
 	for _, f := range follows {
-		r, err := o.kind(f.gr)
-		if err != nil {
-			return err
-		}
-		newest, err := o.newest(r)
-		if err != nil {
-			return err
-		}
-		if err := f.wait(ctx, newest); err != nil {
+		if err := f.wait(ctx, rev); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// newest is the revision of the last change of a kind that is still to be seen in its objects.
-func (o *Objects) newest(r *resource) (int64, error) {
-	snap, err := o.s.cache.Snapshot(r.Prefix + "/")
-	if err != nil {
-		return 0, err
-	}
-	rev := int64(0)
-	snap.Ascend("", func(c *cache.Object) bool { rev = max(rev, c.Revision); return true })
-	return rev, nil
 }

@@ -415,4 +415,3 @@ func groupVersions(t *testing.T, s *apiservertest.Server) []string {
 	}
 	return out
 }
-
