@@ -181,7 +181,7 @@ static void drop(const char *name)
 
 static int send_fd(char op, const char *name, int fd)
 {
-	char buf[NAME_MAX_LEN + 2], control[CMSG_SPACE(sizeof(int))];
+	char buf[1024], control[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = {buf, 1 + strlen(name)};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	buf[0] = op;
@@ -244,9 +244,21 @@ static void start_shim(void)
 	restarts++;
 }
 
+// open_for holds a reader of a fifo: whoever opens its other end may then write, whatever becomes of the shim.
+static void open_for(char *name, size_t len)
+{
+	char *path = name + strlen(name) + 1;
+	if (path >= name + len)
+		return;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		hold(name, fd);
+	send_fd('A', name, -1);
+}
+
 static void command(void)
 {
-	char buf[NAME_MAX_LEN + 2], control[CMSG_SPACE(sizeof(int))];
+	char buf[1024], control[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = {buf, sizeof buf - 1};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 	ssize_t n = recvmsg(shim_sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
@@ -276,6 +288,9 @@ static void command(void)
 			if (held[i].name && send_fd('F', held[i].name, held[i].fd) < 0)
 				break;
 		send_fd('E', "", -1);
+		break;
+	case 'O':
+		open_for(buf + 1, n - 1);
 		break;
 	case 'X':
 		if (fd >= 0) {

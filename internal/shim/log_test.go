@@ -29,14 +29,9 @@ func TestPartialLines(t *testing.T) {
 
 func TestRotation(t *testing.T) {
 	n := newNode(t)
-	const lines = 20000
-	r := n.request(nil, sh(fmt.Sprintf(counting, lines))...)
-	r.LogMaxSize, r.LogMaxFiles = 400<<10, 50
-	n.startRequest(r)
-	kills := n.disturb(r.ID, func() { kill9(n.info().Pid) })
-	all := joinRotated(t, r.LogPath)
-	t.Logf("%d kills", kills)
-	checkCounted(t, all, lines)
+	r := n.request(nil, sh(counting)...)
+	r.LogMaxSize, r.LogMaxFiles = 400<<10, 1000
+	n.count(r, 30, func() string { return joinRotated(t, r.LogPath) }, func() { kill9(n.info().Pid) })
 	rotated, _ := filepath.Glob(r.LogPath + ".*")
 	if len(rotated) < 3 {
 		t.Errorf("rotated files: %v", rotated)
@@ -52,7 +47,7 @@ func TestRotation(t *testing.T) {
 func joinRotated(t *testing.T, path string) string {
 	t.Helper()
 	var all []byte
-	for i := 60; i >= 0; i-- {
+	for i := 1000; i >= 0; i-- {
 		name := path
 		if i > 0 {
 			name = fmt.Sprintf("%s.%d", path, i)
@@ -72,7 +67,7 @@ func joinRotated(t *testing.T, path string) string {
 
 func TestRotationKeepsFew(t *testing.T) {
 	n := newNode(t)
-	r := n.request(nil, sh(fmt.Sprintf(counting, 20000))...)
+	r := n.request(nil, sh("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done")...)
 	r.LogMaxSize, r.LogMaxFiles = 100<<10, 3
 	n.startRequest(r)
 	n.wait(r.ID)
@@ -84,10 +79,25 @@ func TestRotationKeepsFew(t *testing.T) {
 
 func TestReopenLog(t *testing.T) {
 	n, ctx := newNode(t), ctxFor(t)
-	const lines = 20000
-	r := n.start(nil, sh(fmt.Sprintf(counting, lines))...)
+	r := n.request(nil, sh(counting)...)
 	i := 0
-	times := n.disturb(r.ID, func() {
+	join := func() string {
+		var all strings.Builder
+		files, _ := filepath.Glob(r.LogPath + ".*")
+		for _, f := range append(files, r.LogPath) {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(b)
+		}
+		joined := filepath.Join(n.dir, "joined")
+		if err := os.WriteFile(joined, []byte(all.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return joined
+	}
+	n.count(r, 100, join, func() {
 		if err := os.Rename(r.LogPath, fmt.Sprintf("%s.%06d", r.LogPath, i)); err != nil {
 			t.Error(err)
 		}
@@ -98,19 +108,4 @@ func TestReopenLog(t *testing.T) {
 			kill9(n.info().Pid)
 		}
 	})
-	t.Logf("%d reopens", times)
-	var all strings.Builder
-	files, _ := filepath.Glob(r.LogPath + ".*")
-	for _, f := range append(files, r.LogPath) {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(b)
-	}
-	joined := filepath.Join(n.dir, "joined")
-	if err := os.WriteFile(joined, []byte(all.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	checkCounted(t, joined, lines)
 }

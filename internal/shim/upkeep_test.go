@@ -16,7 +16,7 @@ import (
 
 func TestUpgradeRefusesBroken(t *testing.T) {
 	n, ctx := newNode(t), ctxFor(t)
-	r := n.start(nil, sh(fmt.Sprintf(counting, 3000))...)
+	r := n.request(nil, sh(counting)...)
 	script := func(name, text string) string {
 		path := filepath.Join(n.dir, name)
 		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
@@ -24,21 +24,20 @@ func TestUpgradeRefusesBroken(t *testing.T) {
 		}
 		return path
 	}
-	before := n.info()
-	if err := n.Upgrade(ctx, script("fails", "echo no good; exit 1")); !errors.Is(err, shim.ErrInvalid) || !strings.Contains(err.Error(), "no good") {
-		t.Errorf("binary that fails its self-test: %v", err)
-	}
-	if now := n.info(); now.Pid != before.Pid || now.Upgrades != 0 || now.Restarts != before.Restarts {
-		t.Errorf("disturbed: %+v", now)
-	}
-	// One that passes and then dies: the keeper starts the old one again.
-	if err := n.Upgrade(ctx, script("dies", `[ "$1" = selftest ]`)); !errors.Is(err, shim.ErrUnavailable) {
-		t.Errorf("binary that dies: %v", err)
-	}
-	if st := n.wait(r.ID); st.ExitCode != 7 {
-		t.Errorf("%+v", st)
-	}
-	checkCounted(t, r.LogPath, 3000)
+	fails, dies := script("fails", "echo no good; exit 1"), script("dies", `[ "$1" = selftest ]`)
+	n.count(r, 1, sameLog(r), func() {
+		before := n.info()
+		if err := n.Upgrade(ctx, fails); !errors.Is(err, shim.ErrInvalid) || !strings.Contains(err.Error(), "no good") {
+			t.Errorf("binary that fails its self-test: %v", err)
+		}
+		if now := n.info(); now.Pid != before.Pid || now.Upgrades != 0 || now.Restarts != before.Restarts {
+			t.Errorf("disturbed: %+v", now)
+		}
+		// One that passes and then dies: the keeper starts the old one again.
+		if err := n.Upgrade(ctx, dies); !errors.Is(err, shim.ErrUnavailable) {
+			t.Errorf("binary that dies: %v", err)
+		}
+	})
 }
 
 // TestEnsureTogether: many callers, one pair of processes.

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxName is the longest name the keeper stores.
-const maxName = 200
+// maxName is the longest message the keeper takes.
+const maxName = 1000
 
 // A Keeper is the connection of the shim to its keeper.
 type Keeper struct {
@@ -40,6 +40,9 @@ func (k *Keeper) Hold(name string, f *os.File) error {
 // Drop makes the keeper close what it holds under name.
 func (k *Keeper) Drop(name string) error { return k.send('D', name, nil) }
 
+// OpenFifo makes the keeper open the fifo at path for reading and hold that under name. Recv tells when it has.
+func (k *Keeper) OpenFifo(name, path string) error { return k.send('O', name+"\x00"+path, nil) }
+
 // Commit makes exe the binary that the keeper starts the shim from.
 func (k *Keeper) Commit(exe *os.File) error { return k.send('X', "", unix.UnixRights(int(exe.Fd()))) }
 
@@ -48,7 +51,7 @@ func (k *Keeper) Quit() error { return k.send('Q', "", nil) }
 
 func (k *Keeper) send(op byte, name string, oob []byte) error {
 	if len(name) > maxName {
-		return fmt.Errorf("hold: name of %d bytes is longer than %d", len(name), maxName)
+		return fmt.Errorf("hold: message of %d bytes is longer than %d", len(name), maxName)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -81,16 +84,19 @@ func (k *Keeper) List() (map[string]*os.File, error) {
 }
 
 // Recv reads one message without blocking. It returns io.EOF when the keeper is gone and unix.EAGAIN when there is
-// nothing to read; a nil error means that the ring may have grown.
-func (k *Keeper) Recv() error {
-	_, _, f, err := k.recv(unix.MSG_DONTWAIT)
+// nothing to read. opened names the fifo that is open now; if it is empty the ring may have grown.
+func (k *Keeper) Recv() (opened string, err error) {
+	op, name, f, err := k.recv(unix.MSG_DONTWAIT)
 	if f != nil {
 		f.Close()
 	}
-	if err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, io.EOF) {
-		return err
+	switch {
+	case err == nil && op == 'A':
+		return name, nil
+	case err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, io.EOF):
+		return "", err
 	}
-	return fmt.Errorf("hold: receive: %w: %w", err, io.EOF)
+	return "", fmt.Errorf("hold: receive: %w: %w", err, io.EOF)
 }
 
 func (k *Keeper) recv(flags int) (op byte, name string, f *os.File, err error) {

@@ -80,7 +80,7 @@ func newSupervisor(version string, args []string) (*Supervisor, int, error) {
 		runDir: args[0], pump: p, log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		info: shim.Info{Version: version, Pid: os.Getpid(), Binary: exe, StartedAt: time.Now(),
 			KeeperPid: number(1, 0), Restarts: number(2, 0), Upgrades: number(4, 0)},
-		containers: map[string]*container{}, sessions: map[string]*session{}, watched: map[int]*watch{},
+		containers: map[string]*container{}, sessions: map[string]*session{}, watched: map[int]*watch{}, fifos: map[string]chan struct{}{},
 	}, number(3, 3), nil
 }
 
@@ -196,8 +196,10 @@ func (s *Supervisor) vouch() error {
 }
 
 func (s *Supervisor) keeperReady(uint32) {
-	err := s.keeper.Recv()
+	opened, err := s.keeper.Recv()
 	switch {
+	case opened != "":
+		s.fifoOpened(opened)
 	case errors.Is(err, unix.EAGAIN):
 	case err != nil:
 		s.keeperGone()

@@ -14,7 +14,8 @@ import (
 type oomWatch struct {
 	fd    int
 	token int32
-	seen  int
+	seen  int  // kills that were told
+	under bool // that a v1 limit is under attack was told
 }
 
 // oomKilled reports whether a process of the container was killed for memory.
@@ -102,19 +103,38 @@ func (s *Supervisor) oomReady(c *container, w *oomWatch) {
 	var buf [1024]byte
 	_, _ = unix.Read(w.fd, buf[:])
 	s.pump.mu.Unlock()
-	// v1 tells the beginning of the kill (and the cgroup's removal), v2 any change of the file: the count decides, or
-	// on v1 that the limit is under attack right now.
-	kills := s.oomKills(c)
-	if _, v1 := c.cgroups["memory"]; kills == w.seen && !(v1 && s.underOOM(c)) {
-		return
+	s.tellOOM(c, w)
+}
+
+// tellOOM publishes kills that have not been told yet. v1 tells the beginning of a kill (and the cgroup's removal), v2
+// any change of the file: the count decides, or on v1 that the limit is under attack right now.
+func (s *Supervisor) tellOOM(c *container, w *oomWatch) {
+	kills, under := s.oomKills(c), s.underOOM(c)
+	s.pump.mu.Lock()
+	news := kills != w.seen || under && !w.under
+	w.seen, w.under = kills, under
+	s.pump.mu.Unlock()
+	if news {
+		st := s.snapshot(c)
+		s.events.publish(shim.Event{Kind: shim.EventOOM, ID: st.ID, Container: &st})
 	}
-	w.seen = kills
-	st := s.snapshot(c)
-	s.events.publish(shim.Event{Kind: shim.EventOOM, ID: st.ID, Container: &st})
+}
+
+// lastOOM tells, before the container's end, what the kernel's notice has not brought yet.
+func (s *Supervisor) lastOOM(c *container) {
+	s.pump.mu.Lock()
+	w := c.oom
+	s.pump.mu.Unlock()
+	if w != nil {
+		s.tellOOM(c, w)
+	}
 }
 
 func (s *Supervisor) underOOM(c *container) bool {
-	return counter(filepath.Join(c.cgroups["memory"], "memory.oom_control"), "under_oom") > 0
+	s.mu.Lock()
+	dir, v1 := c.cgroups["memory"]
+	s.mu.Unlock()
+	return v1 && counter(filepath.Join(dir, "memory.oom_control"), "under_oom") > 0
 }
 
 // closeOOM ends the wait. pump.mu is held.

@@ -158,6 +158,7 @@ func (s *Supervisor) finishStart(c *container, r jail.Result) {
 	if _, err := os.Stat(fifo); err != nil || !started || pidfd == nil {
 		return
 	}
+	defer s.dropFifo(c.rec.Request.ID)
 	var err error
 	if waitsAtFifo(r.Pid) {
 		err = release(fifo, int(pidfd.Fd()))

@@ -43,11 +43,53 @@ func (s *Supervisor) start(_ context.Context, id string) error {
 	if err := jail.WriteJSON(filepath.Join(c.dir, startedFile), now); err != nil {
 		return err
 	}
+	s.holdFifo(id)
 	if err := release(s.execFifo(id), int(pidfd.Fd())); err != nil {
 		return fmt.Errorf("container %q: %w: %w", id, shim.ErrCreate, err)
 	}
+	s.dropFifo(id)
 	s.markStarted(c, now)
 	return nil
+}
+
+// holdFifo has the keeper open the fifo first. Opening it lets init go on and write; if only we had it open and died,
+// init would write to nobody and die too. Without an answer, the keeper being dead, it is tried without.
+func (s *Supervisor) holdFifo(id string) {
+	name, opened := heldName(id, heldFifo), make(chan struct{})
+	s.keeperMu.Lock()
+	err := s.keeper.OpenFifo(name, s.execFifo(id))
+	s.fifos[name] = opened
+	s.keeperMu.Unlock()
+	defer func() {
+		s.keeperMu.Lock()
+		defer s.keeperMu.Unlock()
+		delete(s.fifos, name)
+	}()
+	if err != nil {
+		return
+	}
+	t := time.NewTimer(time.Second)
+	defer t.Stop()
+	select {
+	case <-opened:
+	case <-t.C:
+	}
+}
+
+// fifoOpened is the keeper's answer.
+func (s *Supervisor) fifoOpened(name string) {
+	s.keeperMu.Lock()
+	defer s.keeperMu.Unlock()
+	if ch := s.fifos[name]; ch != nil {
+		close(ch)
+		delete(s.fifos, name)
+	}
+}
+
+func (s *Supervisor) dropFifo(id string) {
+	s.keeperMu.Lock()
+	defer s.keeperMu.Unlock()
+	_ = s.keeper.Drop(heldName(id, heldFifo)) // a dead keeper holds nothing
 }
 
 func (s *Supervisor) execFifo(id string) string { return filepath.Join(s.jailRoot(), id, "exec.fifo") }
@@ -110,6 +152,7 @@ func waitsAtFifo(pid int) bool {
 // containerExited records the end of init, after everything it wrote has reached the log.
 func (s *Supervisor) containerExited(c *container, x hold.Exit, reason string) {
 	s.drain(c)
+	s.lastOOM(c)
 	oom := s.oomKilled(c)
 	s.mu.Lock()
 	if c.gone || c.state.Status == shim.Exited {

@@ -38,6 +38,7 @@ type Supervisor struct {
 
 	keeperMu sync.Mutex // guards keeper, which changes when a keeper dies
 	keeper   *hold.Keeper
+	fifos    map[string]chan struct{} // waiting for the keeper to open them
 
 	mu         sync.Mutex
 	containers map[string]*container
@@ -107,9 +108,10 @@ const (
 	heldConsole = "tty"
 	heldLog     = "log"
 	heldPidfd   = "pidfd"
+	heldFifo    = "fifo"
 )
 
-var heldAll = []string{heldStdin, heldStdout, heldStderr, heldConsole, heldLog, heldPidfd}
+var heldAll = []string{heldStdin, heldStdout, heldStderr, heldConsole, heldLog, heldPidfd, heldFifo}
 
 // find returns a container that is not gone.
 func (s *Supervisor) find(id string) (*container, error) {
