@@ -18,8 +18,8 @@ func webhooksMissing() plugin {
 	w := &webhookWarner{told: map[string]bool{}}
 	return plugin{
 		name: "WebhooksMissing",
-		handles: func(op Operation, _ schema.GroupResource, sub string) bool {
-			return sub == "" && op == Create
+		handles: func(op Operation, gr schema.GroupResource, sub string) bool {
+			return sub == "" && (op == Create || op == Update && gr.Group == admissionregistrationv1.GroupName)
 		},
 		validate: func(ctx context.Context, c *Config, a *Attributes) error {
 			w.first.Do(func() { w.existing(ctx, c) })
