@@ -60,9 +60,7 @@ func (r *Resource) walk(value []byte) (x Index, ok bool, err error) {
 	}
 	err = eachField(raw, func(num int, v wireValue) error {
 		if num == metadataField {
-			if err := x.meta(v.bytes); err != nil {
-				return err
-			}
+			return x.meta(v.bytes)
 		}
 		return r.wire.read(num, v, x.Fields)
 	})

@@ -45,9 +45,9 @@ func namespace() kind {
 		},
 		returnsDeleted: true,
 		fields: selectable(func(n *corev1.Namespace) map[string]string {
-			return map[string]string{"status.phase": string(n.Status.Phase), "name": n.Name}
+			return map[string]string{"status.phase": string(n.Status.Phase)}
 		}),
-		wire:    &wireMap{leaves: []wireLeaf{text("status.phase", 3, 1), text("name", 1, 1)}},
+		wire:    &wireMap{leaves: []wireLeaf{text("status.phase", 3, 1)}},
 		columns: table("Name", "Status", "Age"),
 		row: typed(func(n *corev1.Namespace, now time.Time) []any {
 			return []any{n.Name, string(n.Status.Phase), age(n.CreationTimestamp, now)}

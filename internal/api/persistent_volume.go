@@ -43,12 +43,8 @@ func persistentVolume() kind {
 			ResetFields: statusField,
 		},
 		returnsDeleted: true,
-		fields: selectable(func(pv *corev1.PersistentVolume) map[string]string {
-			return map[string]string{"name": pv.Name}
-		}),
-		wire:    &wireMap{leaves: []wireLeaf{text("name", 1, 1)}},
-		columns: table("Name", "Capacity", "Access Modes", "Reclaim Policy", "Status", "Claim", "StorageClass", "VolumeAttributesClass", "Reason", "Age", "VolumeMode+"),
-		row:     typed(persistentVolumeRow),
+		columns:        table("Name", "Capacity", "Access Modes", "Reclaim Policy", "Status", "Claim", "StorageClass", "VolumeAttributesClass", "Reason", "Age", "VolumeMode+"),
+		row:            typed(persistentVolumeRow),
 	}
 }
 

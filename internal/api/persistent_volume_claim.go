@@ -52,12 +52,8 @@ func persistentVolumeClaim() kind {
 			ResetFields: statusField,
 		},
 		returnsDeleted: true,
-		fields: selectable(func(c *corev1.PersistentVolumeClaim) map[string]string {
-			return map[string]string{"name": c.Name}
-		}),
-		wire:    &wireMap{leaves: []wireLeaf{text("name", 1, 1)}},
-		columns: table("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "VolumeMode+"),
-		row:     typed(claimRow),
+		columns:        table("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "VolumeMode+"),
+		row:            typed(claimRow),
 	}
 }
 
