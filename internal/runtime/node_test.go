@@ -273,10 +273,13 @@ func (m *machine) exec(id string, cmd ...string) (string, int32) {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); {
-		if time.Now().After(end) {
+	deadline, tick := time.After(15*time.Second), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			t.Fatal("never: " + what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }

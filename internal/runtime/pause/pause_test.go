@@ -42,10 +42,13 @@ func TestInitReapsAndStays(t *testing.T) {
 
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); {
-		if time.Now().After(end) {
+	deadline, tick := time.After(5*time.Second), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			t.Fatal("never: " + what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
