@@ -30,10 +30,13 @@ const (
 
 // nodeState is what the node's loop remembers.
 type nodeState struct {
-	node     *corev1.Node
-	reported time.Time
-	images   []corev1.ContainerImage
-	kick     chan struct{}
+	node      *corev1.Node
+	reported  time.Time
+	images    []corev1.ContainerImage
+	uses      map[string]imageUse // by image id
+	collected time.Time
+	evicted   time.Time
+	kick      chan struct{}
 }
 
 // startNode registers the node and keeps its status and lease fresh.

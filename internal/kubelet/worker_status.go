@@ -74,8 +74,8 @@ func (w *worker) why(c *corev1.Container, plan decide.Plan, now time.Time) (stat
 	}
 	if wait, ok := w.waiting[c.Name]; ok {
 		held := w.hold[decide.Op{Verb: decide.Image, Container: c.Name}.Key()]
-		if wait.Reason == "ErrImagePull" && now.Before(held.until) && !now.Before(held.since.Add(showError)) {
-			return status.Waiting{Reason: "ImagePullBackOff", Message: fmt.Sprintf("Back-off pulling image %q: ErrImagePull: %s", c.Image, wait.Message)}, true
+		if backsOffPull(wait, held, now) {
+			return status.Waiting{Reason: "ImagePullBackOff", Message: fmt.Sprintf("Back-off pulling image %q: %s: %s", c.Image, wait.Reason, wait.Message)}, true
 		}
 		return wait, true
 	}
@@ -83,6 +83,15 @@ func (w *worker) why(c *corev1.Container, plan decide.Plan, now time.Time) (stat
 		return status.Waiting{Reason: "ContainerCreating", Message: w.obstacle}, true
 	}
 	return status.Waiting{}, false
+}
+
+// backsOffPull says that a pull failed, that this was shown for a moment, and that the next try is still to come.
+func backsOffPull(wait status.Waiting, held pause, now time.Time) bool {
+	switch wait.Reason {
+	case "ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed":
+		return now.Before(held.until) && !now.Before(held.since.Add(showError))
+	}
+	return false
 }
 
 // explain writes the events of containers that begin to wait.
@@ -95,7 +104,7 @@ func (w *worker) explain(plan decide.Plan, now time.Time) {
 	}
 	decide.Each(&w.pod.Spec, func(c *corev1.Container, _ decide.Role) {
 		held, ok := w.hold[decide.Op{Verb: decide.Image, Container: c.Name}.Key()]
-		if ok && w.waiting[c.Name].Reason == "ErrImagePull" && now.Before(held.until) && !now.Before(held.since.Add(showError)) && !w.backing[c.Name].Equal(held.until) {
+		if ok && backsOffPull(w.waiting[c.Name], held, now) && !w.backing[c.Name].Equal(held.until) {
 			w.backing[c.Name] = held.until
 			w.k.node.BackOffPull(w.pod, c.Name, c.Image)
 		}

@@ -81,29 +81,36 @@ func New(check Check, failed func(t Target, output string, err error)) *Prober {
 func (p *Prober) Set(pod types.UID, targets []Target, changed func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	want := map[Key]bool{}
+	want, started := map[Key]bool{}, false
 	for _, t := range targets {
 		want[t.Key] = true
 		if old := p.probes[t.Key]; old != nil {
 			old.Spot = t.Spot
-			continue
+			continue // it goes on as it is
 		}
 		pr := &probe{Target: t, changed: changed, index: -1, next: first(t, time.Now())}
 		p.probes[t.Key] = pr
 		heap.Push(&p.due, pr)
+		started = true
 	}
 	for k, pr := range p.probes {
 		if k.Pod == pod && !want[k] {
 			p.end(pr)
 		}
 	}
-	p.signal()
+	if started {
+		p.signal()
+	}
 }
 
-// first is when a probe begins: after its initial delay, at once where it has none. A container that started long ago
-// (the kubelet was restarted) is asked within one period.
+// first is when a probe begins: after its initial delay, at once where it has none; liveness then after one period, so
+// that a program that still starts is not condemned. A container that started long ago (the kubelet was restarted) is
+// asked within one period.
 func first(t Target, now time.Time) time.Time {
 	begin := t.Started.Add(time.Duration(t.Spec.InitialDelaySeconds) * time.Second)
+	if t.Kind == Liveness && t.Spec.InitialDelaySeconds == 0 {
+		begin = begin.Add(period(t.Spec))
+	}
 	if begin.Before(now) {
 		begin = now
 		if now.Sub(t.Started) > 10*time.Second {
@@ -191,12 +198,14 @@ func (p *Prober) once(ctx context.Context, pr *probe) {
 	}
 	p.mu.Lock()
 	turned := !pr.gone && pr.note(ok && err == nil)
+	// The early questions to a program that still starts are ours, not the pod's author's: their failure is no event.
+	early := pr.Kind == Readiness && !pr.pass && time.Since(pr.Started) < period(pr.Spec)
 	gone := pr.gone
 	if !gone {
 		p.again(pr)
 	}
 	p.mu.Unlock()
-	if !ok && !gone {
+	if !ok && !gone && !early {
 		p.failed(pr.Target, output, err)
 	}
 	if turned {

@@ -62,11 +62,11 @@ func TestSchedules(t *testing.T) {
 		"two successes":                   {Readiness, twice, "+", time.Second, 5, true, true},
 		"stays ready for two failures":    {Readiness, spec, "+--", 25 * time.Second, 3, true, true},
 		"unready after three":             {Readiness, spec, "+---", 35 * time.Second, 4, false, true},
-		"alive until told otherwise":      {Liveness, spec, "--", 15 * time.Second, 2, false, false},
+		"alive until told otherwise":      {Liveness, spec, "--", 25 * time.Second, 2, false, false},
 		"dead after three, asked no more": {Liveness, spec, "-", 100 * time.Second, 3, false, true},
 		"started, asked no more":          {Startup, spec, "-+", 100 * time.Second, 2, true, true},
 		"startup gives up after three":    {Startup, spec, "-", 100 * time.Second, 3, false, true},
-		"a success between counts afresh": {Liveness, spec, "--+--", 45 * time.Second, 5, true, true},
+		"a success between counts afresh": {Liveness, spec, "--+--", 55 * time.Second, 5, true, true},
 	} {
 		asked, pass, known := play(t, c.kind, c.spec, c.answers, c.after)
 		if len(asked) < min(c.asked, 1) || name != "two successes" && len(asked) != c.asked || pass != c.pass || known != c.known {
