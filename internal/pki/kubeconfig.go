@@ -96,14 +96,14 @@ func RemoveKubeconfig(path, context string) error {
 
 // changeKubeconfig reads, changes and replaces the file under kubectl's own lock.
 func changeKubeconfig(path string, change func(*clientcmdapi.Config)) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
 	unlock, err := lockKubeconfig(path)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // replace the file, not the link
+	}
 	c, mode := clientcmdapi.NewConfig(), os.FileMode(0o600)
 	var before []byte
 	if st, err := os.Stat(path); err == nil {

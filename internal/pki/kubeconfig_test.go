@@ -108,3 +108,24 @@ func TestRemoveWithoutFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestLinkStays(t *testing.T) {
+	b := must(t, t.TempDir(), names, time.Now())
+	dir := t.TempDir()
+	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "config")
+	if err := os.WriteFile(real, []byte(others), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := MergeKubeconfig(link, b.AdminKubeconfig("", "https://x")); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Lstat(link); err != nil || st.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link was replaced by a file", err)
+	}
+	if c, err := clientcmd.LoadFromFile(real); err != nil || len(c.Contexts) != 2 {
+		t.Error(err, c)
+	}
+}
