@@ -1,0 +1,157 @@
+package apiserver_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/cri-streaming/pkg/streaming/portforward"
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+
+	"minato.dev/minato/internal/apiserver"
+	"minato.dev/minato/internal/apiserver/apiservertest"
+)
+
+// kubeletStand serves what a kubelet serves, with streams by the library that kubelets use.
+type kubeletStand struct{}
+
+func (kubeletStand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/containerLogs/"):
+		if r.URL.Query().Get("previous") == "true" {
+			http.Error(w, "previous terminated container \"c\" in pod \"p\" not found", http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, "log of %s tail %s\n", r.URL.Path, r.URL.Query().Get("tailLines"))
+	case strings.HasPrefix(r.URL.Path, "/exec/"):
+		opts, err := remotecommand.NewOptions(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		remotecommand.ServeExec(w, r, kubeletStand{}, "p", "", "c", r.URL.Query()["command"], opts, time.Minute, 10*time.Second, remotecommand.SupportedStreamingProtocols)
+	case strings.HasPrefix(r.URL.Path, "/portForward/"):
+		opts, err := portforward.NewV4Options(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		portforward.ServePortForward(w, r, kubeletStand{}, "p", "", opts, time.Minute, 10*time.Second, portforward.SupportedProtocols)
+	default:
+		fmt.Fprintf(w, "kubelet %s", r.URL)
+	}
+}
+
+// ExecInContainer answers with the command and what comes from stdin.
+func (kubeletStand) ExecInContainer(_ context.Context, _, _, container string, cmd []string, in io.Reader, out, _ io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize, _ time.Duration) error {
+	fmt.Fprintf(out, "%s: %s\n", container, strings.Join(cmd, " "))
+	if in != nil {
+		b, err := io.ReadAll(in)
+		fmt.Fprintf(out, "stdin: %s", b)
+		return err
+	}
+	return nil
+}
+
+// PortForward echoes in capitals.
+func (kubeletStand) PortForward(_ context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
+	defer stream.Close()
+	b := make([]byte, 64)
+	n, err := stream.Read(b)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stream, "%d:%s", port, bytes.ToUpper(b[:n]))
+	return err
+}
+
+// withKubelet starts a server with one running pod on a node whose kubelet is the stand.
+func withKubelet(t *testing.T) *apiservertest.Server {
+	t.Helper()
+	k := httptest.NewTLSServer(kubeletStand{})
+	t.Cleanup(k.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(k.Certificate())
+	s := apiservertest.Start(t, func(c *apiserver.Config) { c.Kubelet = &tls.Config{RootCAs: pool} })
+	u, err := url.Parse(k.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, do(t, s, "POST", "/api/v1/nodes", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"n"}}`), 201)
+	must(t, do(t, s, "PATCH", "/api/v1/nodes/n/status", `{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":`+u.Port()+`}}}}`,
+		"Content-Type", mergePatch), 200)
+	must(t, do(t, s, "POST", pods, podJSON("p", `,"nodeName":"n"`)), 201)
+	must(t, do(t, s, "PATCH", pods+"/p/status", `{"status":{"phase":"Running"}}`, "Content-Type", mergePatch), 200)
+	return s
+}
+
+func TestLogs(t *testing.T) {
+	s := withKubelet(t)
+	if a := do(t, s, "GET", pods+"/p/log?tailLines=3", ""); a.body != "log of /containerLogs/default/p/c tail 3\n" || a.header.Get("Content-Type") != "text/plain" {
+		t.Errorf("log: %d %s", a.code, a.body)
+	}
+	a := do(t, s, "GET", pods+"/p/log?previous=true", "")
+	if st := a.status(t); a.code != 400 || !strings.HasPrefix(st.Message, `previous terminated container "c" in pod "p" not found`) {
+		t.Errorf("refused: %d %s", a.code, a.body)
+	}
+	a = do(t, s, "GET", pods+"/p/log?container=d", "")
+	if st := a.status(t); a.code != 400 || st.Message != "container d is not valid for pod p" {
+		t.Errorf("container: %d %s", a.code, a.body)
+	}
+	if a = do(t, s, "GET", "/api/v1/nodes/n/proxy/stats/summary?x=y", ""); a.body != "kubelet /stats/summary?x=y" {
+		t.Errorf("node proxy: %d %s", a.code, a.body)
+	}
+}
+
+func TestExec(t *testing.T) {
+	s := withKubelet(t)
+	if out := kubectl(t, s, "", "exec", "p", "--", "echo", "hi"); !strings.Contains(out, "c: echo hi\n") {
+		t.Errorf("exec: %s", out)
+	}
+	if out := kubectl(t, s, "abc", "exec", "-i", "p", "--", "cat"); !strings.Contains(out, "stdin: abc") {
+		t.Errorf("exec -i: %s", out)
+	}
+}
+
+func TestPortForward(t *testing.T) {
+	s := withKubelet(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "kubectl", "--server="+s.URL, "port-forward", "pod/p", ":80")
+	cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=/usr/bin:/bin"}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	var port int
+	if _, err := fmt.Fscanf(out, "Forwarding from 127.0.0.1:%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(c)
+	if err != nil || string(b) != "80:HELLO" {
+		t.Errorf("forwarded: %q %v", b, err)
+	}
+}
