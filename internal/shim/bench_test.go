@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"minato.dev/minato/internal/shim"
 )
@@ -59,4 +60,40 @@ func BenchmarkExec(b *testing.B) {
 		}
 	}
 	b.ReportMetric((cpu(n.cgroup+"-shim")+cpu(own)-before)/1e6/float64(b.N), "cpu-ms/op")
+}
+
+// pss returns the proportional memory of a process in KB.
+func pss(b *testing.B, pid int) float64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "Pss:" {
+			n, _ := strconv.ParseFloat(f[1], 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// BenchmarkIdle is the memory of shim and keeper without and with 50 containers that do nothing, and the CPU they use.
+func BenchmarkIdle(b *testing.B) {
+	n := newNode(b)
+	for b.Loop() {
+	}
+	i := n.info()
+	b.ReportMetric(pss(b, i.Pid), "shim-KB")
+	b.ReportMetric(pss(b, i.KeeperPid), "keeper-KB")
+	for range 50 {
+		n.start(nil, "sleep", "1000")
+	}
+	b.ReportMetric(pss(b, i.Pid), "shim50-KB")
+	b.ReportMetric(pss(b, i.KeeperPid), "keeper50-KB")
+	before := cpu(n.cgroup + "-shim")
+	<-time.After(3 * time.Second)
+	b.ReportMetric((cpu(n.cgroup+"-shim")-before)/3e7, "idle-percent")
+	kill9(i.Pid)
+	b.ReportMetric(pss(b, n.info().Pid), "shim50-restarted-KB")
 }

@@ -52,7 +52,7 @@ func (s *Supervisor) exec(ctx context.Context, id string, r shim.ExecRequest, st
 	if r.ExecID == "" {
 		r.ExecID = randomID()
 	}
-	if !idPattern.MatchString(r.ExecID) {
+	if !validID(r.ExecID) {
 		return nil, invalid("execID %q: must be 1 to 128 characters of [a-zA-Z0-9_.-]", r.ExecID)
 	}
 	s.gate.RLock()

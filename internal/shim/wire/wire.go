@@ -65,11 +65,11 @@ func (c Conn) Recv(v any) (files []*os.File, err error) {
 	head := make([]byte, 4)
 	oob := make([]byte, unix.CmsgSpace(MaxFiles*4))
 	n, oobn, _, _, err := c.ReadMsgUnix(head, oob)
+	if errors.Is(err, io.EOF) || err == nil && n == 0 {
+		return nil, io.EOF
+	}
 	if err != nil {
 		return nil, err
-	}
-	if n == 0 {
-		return nil, io.EOF
 	}
 	if files, err = parseFiles(oob[:oobn]); err != nil {
 		return nil, err
