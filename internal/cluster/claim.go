@@ -18,6 +18,7 @@ type claim struct {
 	Bridge      string       `json:"bridge"`
 	PodCIDR     netip.Prefix `json:"podCIDR"`
 	ServiceCIDR netip.Prefix `json:"serviceCIDR"`
+	KubeletPort int          `json:"kubeletPort"`
 }
 
 const claimFile = "claim.json"
@@ -66,5 +67,5 @@ func claims() (map[string]claim, error) {
 }
 
 func (id Identity) claim() error {
-	return writeJSON(filepath.Join(runRoot, id.ID, claimFile), claim{id.Bridge, id.PodCIDR, id.ServiceCIDR})
+	return writeJSON(filepath.Join(runRoot, id.ID, claimFile), claim{id.Bridge, id.PodCIDR, id.ServiceCIDR, id.KubeletPort})
 }

@@ -51,7 +51,7 @@ func TestIdentityAddresses(t *testing.T) {
 
 func TestIdentityKeepsItsRanges(t *testing.T) {
 	id := Identity{PodCIDR: netip.MustParsePrefix("10.244.0.0/16"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/12"), NodeName: "n"}
-	err := id.update(Config{DataDir: "/d", PodCIDR: "10.1.0.0/16", NodeName: "n", BindAddress: "127.0.0.1"})
+	err := id.update(Config{DataDir: "/d", PodCIDR: "10.1.0.0/16", NodeName: "n", BindAddress: "127.0.0.1"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "was made with 10.244.0.0/16") {
 		t.Errorf("error %v", err)
 	}

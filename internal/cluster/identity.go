@@ -73,7 +73,7 @@ func ensureIdentity(c Config) (id Identity, err error) {
 		if err != nil {
 			return err
 		}
-		if err = id.update(c); err != nil {
+		if err = id.update(c, others); err != nil {
 			return err
 		}
 		return errors.Join(id.claim(), writeJSON(Paths{Data: c.DataDir}.identity(), id))
@@ -82,7 +82,7 @@ func ensureIdentity(c Config) (id Identity, err error) {
 }
 
 // update takes in what the user says now.
-func (id *Identity) update(c Config) (err error) {
+func (id *Identity) update(c Config, others map[string]claim) (err error) {
 	for _, r := range []struct{ flag, want, have string }{
 		{"--pod-cidr", c.PodCIDR, id.PodCIDR.String()}, {"--service-cidr", c.ServiceCIDR, id.ServiceCIDR.String()},
 		{"--node-name", c.NodeName, id.NodeName},
@@ -95,7 +95,11 @@ func (id *Identity) update(c Config) (err error) {
 	if c.Context != "" {
 		id.Context = c.Context
 	}
-	if !portFree(c.BindAddress, id.KubeletPort) {
+	taken := !portFree(c.BindAddress, id.KubeletPort)
+	for other, o := range others {
+		taken = taken || other != id.ID && o.KubeletPort == id.KubeletPort
+	}
+	if taken {
 		if id.KubeletPort, err = freePort(c.BindAddress); err != nil {
 			return err
 		}

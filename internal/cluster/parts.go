@@ -20,8 +20,11 @@ const clusterDomain = "cluster.local"
 
 // withViews runs body with mirrors of c that end after everything that body started.
 func withViews(ctx context.Context, c *client.Client, log *slog.Logger, body func(*run.Scope, *client.Views) error) error {
-	vs := client.NewViews(ctx, c, log)
+	viewing, stop := context.WithCancel(ctx)
+	defer stop()
+	vs := client.NewViews(viewing, c, log)
 	err := run.With(ctx, func(s *run.Scope) error { return body(s, vs) })
+	stop()
 	if e := vs.Wait(); err == nil {
 		err = e
 	}

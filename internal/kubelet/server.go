@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -74,11 +75,11 @@ func (h host) Container(pod *corev1.Pod, name string, previous bool) (id, log st
 		return "", "", apierrors.NewNotFound(corev1.Resource("containers"), name)
 	}
 	w.mu.Lock()
-	p := w.shownSeen
+	p, last := w.shownSeen, lastState(w.public, name)
 	w.mu.Unlock()
 	c := p.Latest(name)
 	if previous {
-		if c = p.LastExit(name, c); c == nil {
+		if c = p.ByID(last); c == nil {
 			return "", "", apierrors.NewBadRequest(fmt.Sprintf("previous terminated container %q in pod %q not found", name, pod.Name))
 		}
 	}
@@ -86,6 +87,20 @@ func (h host) Container(pod *corev1.Pod, name string, previous bool) (id, log st
 		return "", "", apierrors.NewBadRequest(fmt.Sprintf("container %q in pod %q is waiting to start: %s", name, pod.Name, waitingReason(pod, name)))
 	}
 	return c.ID, c.LogPath, nil
+}
+
+// lastState is the ID of the container that the status names as the last one: while the newest waits in its back-off,
+// that is the one which ended just now.
+func lastState(st corev1.PodStatus, name string) string {
+	for _, list := range [][]corev1.ContainerStatus{st.ContainerStatuses, st.InitContainerStatuses, st.EphemeralContainerStatuses} {
+		for _, c := range list {
+			if t := c.LastTerminationState.Terminated; c.Name == name && t != nil {
+				_, id, _ := strings.Cut(t.ContainerID, "://")
+				return id
+			}
+		}
+	}
+	return ""
 }
 
 func waitingReason(pod *corev1.Pod, name string) string {

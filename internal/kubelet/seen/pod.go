@@ -90,6 +90,16 @@ func (p Pod) Latest(name string) *Container {
 	return nil
 }
 
+// ByID returns the container with this ID, nil where there is none.
+func (p Pod) ByID(id string) *Container {
+	for i := range p.Containers {
+		if p.Containers[i].ID == id {
+			return &p.Containers[i]
+		}
+	}
+	return nil
+}
+
 // LatestIn is Latest among the containers of one sandbox.
 func (p Pod) LatestIn(sandbox, name string) *Container {
 	for i := range p.Containers {
