@@ -56,6 +56,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/storagemigration"
 	storagemigrationv1 "k8s.io/kubernetes/pkg/apis/storagemigration/v1"
 	storagemigrationv1beta1 "k8s.io/kubernetes/pkg/apis/storagemigration/v1beta1"
+	"k8s.io/kubernetes/pkg/capabilities"
 )
 
 // Scheme knows every served version and every version that etcd may hold, the internal types between them, and all
@@ -63,6 +64,7 @@ import (
 var Scheme = sync.OnceValue(newScheme)
 
 func newScheme() *runtime.Scheme {
+	capabilities.Setup(true, 0) // validation lets pods be privileged; Pod Security decides who may have such pods
 	s := runtime.NewScheme()
 	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
 	for _, add := range []func(*runtime.Scheme) error{

@@ -80,6 +80,11 @@ func TestCreatePodIgnoresStatus(t *testing.T) {
 	}
 }
 
+func TestPodsMayBePrivileged(t *testing.T) {
+	body := `{"metadata":{"name":"p"},"spec":{"hostNetwork":true,"containers":[{"name":"c","image":"i","securityContext":{"privileged":true}}]}}`
+	created(t, coreResource("pods"), "ns", body)
+}
+
 func TestGatedPodSaysSo(t *testing.T) {
 	body := `{"metadata":{"name":"p"},"spec":{"schedulingGates":[{"name":"wait"}],"containers":[{"name":"c","image":"i"}]}}`
 	p := created(t, coreResource("pods"), "ns", body).(*corev1.Pod)
