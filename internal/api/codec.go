@@ -41,7 +41,7 @@ func Convert(obj runtime.Object, gv schema.GroupVersion) (runtime.Object, error)
 	}
 	for _, k := range kinds {
 		if k.GroupVersion() == gv {
-			obj.GetObjectKind().SetGroupVersionKind(k)
+			name(obj, k)
 			return obj, nil
 		}
 	}
@@ -54,6 +54,13 @@ func Convert(obj runtime.Object, gv schema.GroupVersion) (runtime.Object, error)
 		return nil, fmt.Errorf("convert %T to %s: %w", obj, gv, err)
 	}
 	return out, nil
+}
+
+// name sets apiVersion and kind, without touching an object that has them: it may be shared.
+func name(obj runtime.Object, gvk schema.GroupVersionKind) {
+	if k := obj.GetObjectKind(); k.GroupVersionKind() != gvk {
+		k.SetGroupVersionKind(gvk)
+	}
 }
 
 // Internal returns obj as upstream's internal type, which validation and admission speak of. The result shares memory
@@ -257,7 +264,7 @@ func EncodeStorage(obj runtime.Object) ([]byte, error) {
 		return nil, fmt.Errorf("encode for storage: %w", err)
 	}
 	gvk := kinds[0]
-	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	name(obj, gvk)
 	if jsonStored(gvk.Group) {
 		b, err := json.Marshal(obj)
 		if err != nil {

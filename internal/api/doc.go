@@ -10,6 +10,8 @@
 // for concurrent use; resources are built once and must not be changed. Objects handed to strategies are changed in
 // place and must belong to the caller alone.
 //
-// Objects are always of the type that etcd holds (Resource.Storage), with defaults applied; Decode and Convert are the
-// ways in and out of other versions. To add a kind: one file with its Resource, one line in kinds.go.
+// Callers hold objects of the type that etcd holds (Resource.Storage), with defaults applied; Decode and Convert are the
+// ways in and out of other versions. Only the strategies inside see upstream's internal types, since upstream's validation
+// speaks of them; the conversion is mostly a cast. To add a kind: one file that describes it, one line in kinds.go. Its
+// tests come with upstream's tables: what is stored where, what discovery says.
 package api
