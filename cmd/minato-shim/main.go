@@ -7,6 +7,11 @@
 //	minato-shim create|exec|update DIR   the helper, started by the shim
 //	minato-shim init                     libcontainer's re-entry inside a new container
 //	minato-shim selftest                 exits 0 if this binary can run here
+//
+// It is linked statically and needs a C compiler and libseccomp's headers (for constants only):
+//
+//	CGO_ENABLED=1 go build -tags 'osusergo netgo seccomp runc_nocriu' \
+//	    -ldflags '-s -w -linkmode external -extldflags -static' ./cmd/minato-shim
 package main
 
 // #cgo CFLAGS: -O2 -Wall -Wextra

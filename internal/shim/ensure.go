@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minato.dev/minato/internal/shim/hierarchy"
 	"minato.dev/minato/internal/shim/wire"
 )
 
@@ -103,7 +104,8 @@ func (c *Client) Upgrade(ctx context.Context, path string) error {
 	return nil
 }
 
-// Shutdown stops shim and keeper and returns when both have ended. It fails with ErrBusy while containers remain.
+// Shutdown stops shim and keeper, waits for their end and removes their cgroup and run directory. It fails with ErrBusy
+// while containers remain.
 func (c *Client) Shutdown(ctx context.Context) error {
 	info, err := c.Info(ctx)
 	if err != nil {
@@ -111,17 +113,34 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	}
 	keeper, err := unix.PidfdOpen(info.KeeperPid, 0)
 	if err != nil {
-		keeper = -1
-	} else {
-		defer unix.Close(keeper)
+		return fmt.Errorf("shim shutdown: keeper: %w", err)
 	}
+	defer unix.Close(keeper)
 	if err := c.call(ctx, "shutdown", "", nil, nil); err != nil {
 		return err
 	}
-	for keeper >= 0 && ctx.Err() == nil {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(keeper), Events: unix.POLLIN}}, 100)
+	if err := waitEnd(ctx, keeper); err != nil {
+		return fmt.Errorf("shim shutdown: %w", err)
+	}
+	if c.cfg.Cgroup != "" {
+		for _, dir := range hierarchy.Dirs(c.cfg.Cgroup) {
+			if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("shim shutdown: %w", err)
+			}
+		}
+	}
+	if err := os.RemoveAll(c.cfg.RunDir); err != nil {
+		return fmt.Errorf("shim shutdown: %w", err)
+	}
+	return nil
+}
+
+// waitEnd waits for a process to end, in short turns that let ctx end the wait.
+func waitEnd(ctx context.Context, pidfd int) error {
+	for ctx.Err() == nil {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 100)
 		if n > 0 {
-			break
+			return nil
 		}
 		if err != nil && err != unix.EINTR {
 			return os.NewSyscallError("poll", err)

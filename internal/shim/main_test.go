@@ -100,28 +100,30 @@ func (n *node) shutdown(run string) {
 			t.Errorf("delete %s at the end: %v", c.ID, err)
 		}
 	}
+	for _, sub := range []string{"c", "x", "lc"} {
+		if left, _ := os.ReadDir(filepath.Join(run, sub)); len(left) > 0 {
+			t.Errorf("records left in %s: %v", sub, left)
+		}
+	}
 	if err := n.Shutdown(ctx); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	n.checkLeaks(run)
-	os.RemoveAll(run)
-	removeCgroups(n.cgroup+"-shim", n.cgroup, filepath.Dir(n.cgroup))
+	removeCgroups(n.cgroup, filepath.Dir(n.cgroup))
 }
 
 // checkLeaks looks for processes, mounts and cgroups of this node.
 func (n *node) checkLeaks(run string) {
-	for _, c := range cgroupsUnder(n.cgroup) {
+	if _, err := os.Stat(run); err == nil {
+		n.t.Errorf("run directory left: %s", run)
+	}
+	for _, c := range append(cgroupsUnder(n.cgroup), cgroupsUnder(n.cgroup+"-shim")...) {
 		n.t.Errorf("cgroup left: %s", c)
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
 		if strings.Contains(line, run) || strings.Contains(line, n.dir) {
 			n.t.Errorf("mount left: %s", line)
-		}
-	}
-	for _, sub := range []string{"c", "x", "lc"} {
-		if left, _ := os.ReadDir(filepath.Join(run, sub)); len(left) > 0 {
-			n.t.Errorf("records left in %s: %v", sub, left)
 		}
 	}
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")

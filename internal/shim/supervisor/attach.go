@@ -139,10 +139,11 @@ func (s *Supervisor) attach(ctx context.Context, id string, files [3]*os.File) e
 			sc.Go("stdin", func(context.Context) error { s.copyIn(c, in); return nil })
 			defer in.Close()
 		}
-		outs, cancelled := sc.Context(), make(chan struct{})
-		stop := context.AfterFunc(outs, func() { a.breakOff(); close(cancelled) })
-		defer stop()
-		s.copyOuts(c, a)
+		outs := sc.Context()
+		defer context.AfterFunc(outs, a.breakOff)()
+		if err := s.copyOuts(outs, c, a); err != nil {
+			return err
+		}
 		if a.outlets[0] == nil && a.outlets[1] == nil {
 			select {
 			case <-c.exited:
@@ -153,15 +154,16 @@ func (s *Supervisor) attach(ctx context.Context, id string, files [3]*os.File) e
 	})
 }
 
-// copyOuts copies both outputs and returns when both have ended.
-func (s *Supervisor) copyOuts(c *container, a *attachment) {
-	var wait sync.WaitGroup
-	for i, o := range a.outlets {
-		if o != nil {
-			wait.Go(func() { s.copyOut(c, i, o) })
+// copyOuts copies both outputs and returns when both have ended, which breakOff brings about.
+func (s *Supervisor) copyOuts(ctx context.Context, c *container, a *attachment) error {
+	return run.With(ctx, func(sc *run.Scope) error {
+		for i, o := range a.outlets {
+			if o != nil {
+				sc.Go("output", func(context.Context) error { s.copyOut(c, i, o); return nil })
+			}
 		}
-	}
-	wait.Wait()
+		return nil
+	})
 }
 
 func (a *attachment) breakOff() {

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,39 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// cgroupDirs returns the directories that a cgroup path has in every mounted hierarchy, by its controllers ("" for v2).
-func cgroupDirs(path string) map[string]string {
-	dirs := map[string]string{}
-	for controllers, mount := range cgroupMounts() {
-		dirs[controllers] = filepath.Join(mount, path)
-	}
-	return dirs
-}
-
-// cgroupMounts reads the mounted hierarchies: the v1 ones by their options, v2 as "".
-func cgroupMounts() map[string]string {
-	mounts := map[string]string{}
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return mounts
-	}
-	defer f.Close()
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		left, right, ok := strings.Cut(sc.Text(), " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		if !ok || len(l) < 5 || len(r) < 3 {
-			continue
-		}
-		switch r[0] {
-		case "cgroup2":
-			mounts[""] = l[4]
-		case "cgroup":
-			mounts[strings.TrimPrefix(r[2], "rw,")] = l[4]
-		}
-	}
-	return mounts
-}
 
 // cgroupPids lists the processes of the cgroups and those below.
 func cgroupPids(dirs map[string]string) []int {

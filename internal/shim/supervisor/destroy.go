@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/shim"
+	"minato.dev/minato/internal/shim/hierarchy"
 	"minato.dev/minato/internal/shim/jail"
 )
 
@@ -28,7 +29,7 @@ func (s *Supervisor) destroy(c *container) error {
 	cgroups, live := c.cgroups, c.pidfd != nil
 	s.mu.Unlock()
 	if cgroups == nil {
-		cgroups = cgroupDirs(c.rec.Cgroup)
+		cgroups = hierarchy.Dirs(c.rec.Cgroup)
 	}
 	if err := killCgroup(cgroups); err != nil {
 		return err

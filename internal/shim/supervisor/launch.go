@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minato.dev/minato/internal/shim/hierarchy"
 	"minato.dev/minato/internal/shim/hold"
 )
 
@@ -64,7 +65,7 @@ func lockRunDir(runDir string) (*os.File, error) {
 func enterCgroup(path string) error {
 	var errs []error
 	moved := 0
-	for controllers, dir := range cgroupDirs(path) {
+	for controllers, dir := range hierarchy.Dirs(path) {
 		if err := joinCgroup(controllers, dir); err != nil {
 			errs = append(errs, err)
 			continue
