@@ -12,10 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
-	"k8s.io/client-go/applyconfigurations"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/ownership"
 )
 
 // owners records which manager wrote which fields of which object (metadata.managedFields), and merges applied
@@ -34,7 +34,15 @@ type ownerKey struct {
 
 func newOwners() *owners {
 	return &owners{managers: map[ownerKey]*managedfields.FieldManager{},
-		types: sync.OnceValue(func() managedfields.TypeConverter { return applyconfigurations.NewTypeConverter(api.Scheme()) })}
+		types: sync.OnceValue(typeConverter)}
+}
+
+func typeConverter() managedfields.TypeConverter {
+	p, err := ownership.Parser()
+	if err != nil {
+		panic(fmt.Sprintf("apiserver: %v", err)) // the program itself is damaged
+	}
+	return managedfields.NewSchemeTypeConverter(api.Scheme(), p)
 }
 
 // warm parses the schema ahead of the first write.
