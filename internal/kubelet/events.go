@@ -50,7 +50,9 @@ func (k *Kubelet) stream(ctx context.Context) error {
 			return err
 		}
 		if uid := types.UID(e.GetPodSandboxStatus().GetMetadata().GetUid()); uid != "" {
-			k.stale(uid)
+			if w := k.worker(uid); w != nil {
+				w.note(func() { w.news = append(w.news, e) })
+			}
 		} else {
 			k.staleOwner(e.ContainerId)
 		}
@@ -91,20 +93,25 @@ func (k *Kubelet) staleOwner(id string) {
 	k.stale(uid)
 }
 
-// own notes whose the containers and sandboxes of an observation are.
+// own notes whose the containers and sandboxes of an observation are; disown forgets them when the worker ends.
 func (k *Kubelet) own(p seen.Pod) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for id, uid := range k.owners {
-		if uid == p.UID {
-			delete(k.owners, id)
-		}
-	}
 	for _, s := range p.Sandboxes {
 		k.owners[s.ID] = p.UID
 	}
 	for _, c := range p.Containers {
 		k.owners[c.ID] = p.UID
+	}
+}
+
+func (k *Kubelet) disown(uid types.UID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, owner := range k.owners {
+		if owner == uid {
+			delete(k.owners, id)
+		}
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 // housekeep does what has to be done now and then; keepNode calls it each period.
 func (k *Kubelet) housekeep(ctx context.Context) {
 	k.look(ctx)
-	k.listImages(ctx)
+	if k.pulled.Swap(false) || time.Since(k.self.reported) >= reportPeriod {
+		k.listImages(ctx)
+	}
 	k.rotateLogs(ctx)
 	k.evictForPressure(time.Now())
 	if err := k.collectImages(ctx, time.Now()); err != nil && ctx.Err() == nil && !cri.IsUnimplemented(err) {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -54,6 +55,8 @@ type Kubelet struct {
 	free         machine.Free
 	runtimeReady string // why the runtime is not ready; empty: it is
 	handlers     []corev1.NodeRuntimeHandler
+
+	pulled atomic.Bool // an image has come since they were listed
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -225,6 +228,7 @@ func (k *Kubelet) add(pod *corev1.Pod, gone, adopt bool) {
 	k.mu.Unlock()
 	k.scope.Go("pod "+pod.Namespace+"/"+pod.Name, func(ctx context.Context) error {
 		err := w.run(ctx)
+		k.disown(pod.UID)
 		k.mu.Lock()
 		if k.workers[pod.UID] == w {
 			delete(k.workers, pod.UID)

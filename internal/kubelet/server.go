@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -121,7 +122,7 @@ func waitingReason(pod *corev1.Pod, name string) string {
 }
 
 // Ended implements server.Host.
-func (h host) Ended(pod *corev1.Pod, id string) <-chan struct{} {
+func (h host) Ended(ctx context.Context, pod *corev1.Pod, id string) <-chan struct{} {
 	ch := make(chan struct{})
 	w := h.k.worker(pod.UID)
 	if w == nil {
@@ -138,6 +139,11 @@ func (h host) Ended(pod *corev1.Pod, id string) <-chan struct{} {
 		w.enders = map[string][]chan struct{}{}
 	}
 	w.enders[id] = append(w.enders[id], ch)
+	context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.enders[id] = slices.DeleteFunc(w.enders[id], func(c chan struct{}) bool { return c == ch })
+	})
 	return ch
 }
 

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"minato.dev/minato/internal/kubelet/decide"
 	"minato.dev/minato/internal/kubelet/probe"
@@ -26,10 +27,11 @@ type worker struct {
 	wakeup chan struct{}
 
 	mu        sync.Mutex
-	next      *corev1.Pod // the newest object that was heard of
-	gone      bool        // the object does not exist any more
-	stale     bool        // the runtime has news of the pod
-	refresh   bool        // an object that a volume shows has changed
+	next      *corev1.Pod                          // the newest object that was heard of
+	gone      bool                                 // the object does not exist any more
+	stale     bool                                 // the runtime has news of the pod
+	news      []*runtimeapi.ContainerEventResponse // what the runtime has told, oldest first
+	refresh   bool                                 // an object that a volume shows has changed
 	evict     *decide.Stop
 	results   []result
 	running   map[string]string          // container name -> id, of starts under way
@@ -171,13 +173,14 @@ func (w *worker) step(ctx context.Context) (wake time.Time, over bool) {
 // collect takes over what others have left.
 func (w *worker) collect() (evict *decide.Stop, gone bool) {
 	w.mu.Lock()
-	results := w.results
-	w.results = nil
+	results, news := w.results, w.news
+	w.results, w.news = nil, nil
 	changed := w.next != w.pod
 	before := w.pod
 	w.pod = w.next
 	evict, gone = w.evict, w.gone
 	w.mu.Unlock()
+	w.hear(news)
 	for _, r := range results {
 		w.finish(r)
 	}
@@ -189,6 +192,23 @@ func (w *worker) collect() (evict *decide.Stop, gone bool) {
 		w.edited(before)
 	}
 	return evict, gone
+}
+
+// hear takes in what events tell; where that is not enough the pod is observed.
+func (w *worker) hear(news []*runtimeapi.ContainerEventResponse) {
+	for _, e := range news {
+		merged, full := w.seen.Merge(e)
+		w.seen = merged
+		if !full {
+			w.mu.Lock()
+			w.stale = true
+			w.mu.Unlock()
+		}
+	}
+	if len(news) > 0 {
+		w.k.own(w.seen)
+		w.show(w.seen)
+	}
 }
 
 // observe asks the runtime where it has news. It says whether w knows the pod.

@@ -78,7 +78,11 @@ func (w *worker) startTask(op decide.Op, c *corev1.Container) func(ctx context.C
 	if box := w.seen.ReadySandbox(); box != nil {
 		s.Sandbox = box.ID
 	}
-	s.Running = func(id string) { w.note(func() { w.stale = true }) }
+	s.Running = func(string) {
+		if c.Lifecycle != nil && c.Lifecycle.PostStart != nil {
+			w.note(func() { w.stale = true }) // it runs, though the hook may take its time
+		}
+	}
 	return func(ctx context.Context) result {
 		id, err := n.Start(ctx, pod, c, s)
 		return result{id: id, err: err}
@@ -127,7 +131,7 @@ func (w *worker) finish(r result) {
 		return
 	}
 	w.mu.Lock()
-	w.stale = w.stale || r.op.Verb != decide.Volumes && r.op.Verb != decide.Image && r.op.Verb != decide.Teardown
+	w.stale = w.stale || !w.settled(r)
 	w.mu.Unlock()
 	if r.err == nil {
 		delete(w.hold, key)
@@ -140,6 +144,23 @@ func (w *worker) finish(r result) {
 	w.failed(r)
 }
 
+// settled says that the outcome of an operation has been seen already, by the events that the runtime sent meanwhile.
+func (w *worker) settled(r result) bool {
+	switch r.op.Verb {
+	case decide.Volumes, decide.Image, decide.Teardown:
+		return true
+	case decide.Sandbox:
+		return r.err == nil && w.seen.ReadySandbox() != nil
+	case decide.Start:
+		c := w.seen.Find(r.id)
+		return r.err == nil && c != nil && (c.State == seen.Running || c.State == seen.Exited)
+	case decide.Kill:
+		c := w.seen.Find(r.op.ID)
+		return r.err == nil && c != nil && c.State == seen.Exited
+	}
+	return false
+}
+
 func (w *worker) succeeded(r result) {
 	switch r.op.Verb {
 	case decide.Volumes:
@@ -148,6 +169,7 @@ func (w *worker) succeeded(r result) {
 		w.obstacle = ""
 	case decide.Image:
 		w.images[r.op.Container] = r.image
+		w.k.pulled.Store(true)
 		delete(w.waiting, r.op.Container)
 	case decide.Start:
 		delete(w.images, r.op.Container)

@@ -33,7 +33,7 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	out := &flusher{w: w, c: http.NewResponseController(w)}
 	if follow {
 		out.flush() // the headers, so that the caller knows that it is connected
-		err = logs.Follow(r.Context(), out, path, o, s.Host.Ended(pod, id))
+		err = logs.Follow(r.Context(), out, path, o, s.Host.Ended(r.Context(), pod, id))
 	} else {
 		err = logs.Read(out, path, o)
 	}
