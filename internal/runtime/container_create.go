@@ -115,7 +115,7 @@ func (s *Server) reserveContainer(p *ledger.Sandbox, c *api.ContainerConfig) (re
 	if rec.StopWith, err = stopSignal(c, img.Config.Config.StopSignal); err != nil {
 		return nil, false, err
 	}
-	if err := s.containers.Put(rec.ID, rec); err != nil {
+	if err := s.containers.Note(rec.ID, rec); err != nil {
 		return nil, false, err
 	}
 	if _, err := s.imageOf(rec); err != nil {

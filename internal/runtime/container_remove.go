@@ -51,7 +51,7 @@ func (s *Server) eraseContainer(ctx context.Context, rec *ledger.Container) erro
 	gone := *rec
 	if rec.Intent != ledger.Gone {
 		gone.Intent = ledger.Gone
-		if err := s.containers.Put(rec.ID, &gone); err != nil {
+		if err := s.containers.Note(rec.ID, &gone); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ func (s *Server) eraseSandbox(ctx context.Context, rec *ledger.Sandbox) error {
 	gone := *rec
 	if rec.Intent != ledger.Gone {
 		gone.Intent = ledger.Gone
-		if err := s.sandboxes.Put(rec.ID, &gone); err != nil {
+		if err := s.sandboxes.Note(rec.ID, &gone); err != nil {
 			return err
 		}
 	}

@@ -112,5 +112,5 @@ func (s *Server) reserveSandbox(r *api.RunPodSandboxRequest) (rec *ledger.Sandbo
 	if path := r.GetConfig().GetLinux().GetCgroupParent(); path != "" {
 		rec.OwnsPod = !s.cgroups.Exists(path) || s.ownsPodCgroup(path)
 	}
-	return rec, false, s.sandboxes.Put(rec.ID, rec)
+	return rec, false, s.sandboxes.Note(rec.ID, rec)
 }

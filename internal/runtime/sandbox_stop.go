@@ -40,7 +40,7 @@ func (s *Server) stopSandbox(ctx context.Context, id string) error {
 	if rec.Intent == ledger.Making || rec.Intent == ledger.Kept {
 		stopped := *rec
 		stopped.Intent = ledger.Stopped
-		if err := s.sandboxes.Put(id, &stopped); err != nil {
+		if err := s.sandboxes.Note(id, &stopped); err != nil {
 			return err
 		}
 		rec = &stopped

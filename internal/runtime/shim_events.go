@@ -9,6 +9,7 @@ import (
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"minato.dev/minato/internal/run"
 	"minato.dev/minato/internal/runtime/ledger"
+	"minato.dev/minato/internal/runtime/pin"
 	"minato.dev/minato/internal/shim"
 )
 
@@ -106,6 +107,9 @@ func (s *Server) settle(ctx context.Context, id string, seen *shim.ContainerStat
 	}
 	if err := s.reach("exit recorded"); err != nil {
 		return err
+	}
+	if mounted, err := pin.IsMount(s.cfg.rootfs(id)); !mounted && err == nil {
+		return nil // the root goes last, so all has been freed
 	}
 	return down(s, ctx, containerSteps, rec, false)
 }

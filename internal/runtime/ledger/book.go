@@ -106,14 +106,20 @@ func (b *Book[T]) IDs(prefix string) []string {
 	return ids
 }
 
-// Put makes rec the record of id. When it returns without an error the record survives a power cut. Two Puts of one id
-// at a time are the caller's mistake: verbs hold the object's lock.
-func (b *Book[T]) Put(id string, rec *T) error {
+// Put makes rec the record of id. When it returns without an error the record survives a power cut: it is for what a
+// client is told. Two Puts of one id at a time are the caller's mistake: verbs hold the object's lock.
+func (b *Book[T]) Put(id string, rec *T) error { return b.write(id, rec, true) }
+
+// Note is Put for an intention that nobody has been told of. It survives the end of this process at once, but not a
+// power cut, which would take away all that the intention is about.
+func (b *Book[T]) Note(id string, rec *T) error { return b.write(id, rec, false) }
+
+func (b *Book[T]) write(id string, rec *T, durable bool) error {
 	data, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("ledger: %s: %w", id, err)
 	}
-	if err := writeDurable(b.dir, b.path(id), data); err != nil {
+	if err := replace(b.dir, b.path(id), data, durable); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()
@@ -122,12 +128,10 @@ func (b *Book[T]) Put(id string, rec *T) error {
 	return nil
 }
 
-// Delete forgets id. An unknown id is no error.
+// Delete forgets id. An unknown id is no error. After a power cut the record may be back; it is then one of an earlier
+// boot, and is removed again by whoever asked for its removal.
 func (b *Book[T]) Delete(id string) error {
 	if err := os.Remove(b.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	if err := syncDir(b.dir); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	b.mu.Lock()
@@ -136,13 +140,13 @@ func (b *Book[T]) Delete(id string) error {
 	return nil
 }
 
-// writeDurable replaces path in dir with data, whole or not at all.
-func writeDurable(dir, path string, data []byte) error {
+// replace puts data at path in dir, whole or not at all.
+func replace(dir, path string, data []byte, durable bool) error {
 	f, err := os.CreateTemp(dir, ".tmp-*")
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(data); err == nil {
+	if _, err = f.Write(data); err == nil && durable {
 		err = f.Sync()
 	}
 	if e := f.Close(); err == nil {
@@ -153,6 +157,9 @@ func writeDurable(dir, path string, data []byte) error {
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
+	}
+	if !durable {
+		return nil
 	}
 	return syncDir(dir)
 }
