@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // Exec starts a process in a running container and returns once it has been started. It fails with ErrCreate where the
-// program cannot be executed. A caller that gives up calls Kill and Close; ending ctx alone does not end the process.
+// program cannot be executed. If ctx ends before that, the process is killed; afterwards only Kill ends it.
 func (c *Client) Exec(ctx context.Context, id string, r ExecRequest, io Stdio) (*Exec, error) {
 	if r.ExecID == "" {
 		b := make([]byte, 16)
@@ -28,15 +29,25 @@ func (c *Client) Exec(ctx context.Context, id string, r ExecRequest, io Stdio) (
 	var answer wire.Pid
 	console, err := c.callFile(ctx, "exec", id, ExecCall{ExecRequest: r, Streams: streams}, &answer, files...)
 	if err != nil {
+		if ctx.Err() != nil {
+			c.giveUp(ctx, r.ExecID)
+		}
 		return nil, err
 	}
 	if r.TTY && console == nil { // a repeated call after a lost answer: the terminal went with that
-		e := &Exec{ID: r.ExecID, Pid: answer.Pid, c: c}
-		_ = e.Kill(context.WithoutCancel(ctx), syscall.SIGKILL)
-		_ = e.close(context.WithoutCancel(ctx))
+		c.giveUp(ctx, r.ExecID)
 		return nil, fmt.Errorf("shim exec: the session's terminal was lost: %w", ErrUnavailable)
 	}
 	return &Exec{ID: r.ExecID, Pid: answer.Pid, c: c, console: pollable(console)}, nil
+}
+
+// giveUp kills a session whose caller will never get hold of it.
+func (c *Client) giveUp(ctx context.Context, execID string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	e := &Exec{ID: execID, c: c}
+	_ = e.Kill(ctx, syscall.SIGKILL) // not found: it never began
+	_ = e.close(ctx)
 }
 
 // pass lists the files that are there, in order.

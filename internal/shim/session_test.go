@@ -107,6 +107,26 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// TestExecGivenUp: a caller whose time ends while the process is being started leaves none behind.
+func TestExecGivenUp(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	r := n.start(nil, "sleep", "1000")
+	for i := range 12 {
+		short, cancel := context.WithTimeout(ctx, time.Duration(2+3*i)*time.Millisecond)
+		x, err := n.Exec(short, r.ID, shim.ExecRequest{Args: []string{"sleep", "777"}}, shim.Stdio{})
+		cancel()
+		if err == nil {
+			if err := errors.Join(x.Kill(ctx, syscall.SIGKILL), x.Close(ctx)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventually(t, "the end of all sleeps", func() bool {
+		out, _, _ := n.execOut(r.ID, shim.ExecRequest{Args: sh("ps -o stat,args | grep '[7]77' | grep -v Z")}, "")
+		return out == ""
+	})
+}
+
 func TestExecTerminal(t *testing.T) {
 	n, ctx := newNode(t), ctxFor(t)
 	r := n.start(nil, "sleep", "1000")

@@ -30,6 +30,8 @@ type session struct {
 	ended   chan struct{}
 	// abandoned sessions are forgotten as soon as they end.
 	abandoned bool
+	// doomed sessions were killed before they had begun.
+	doomed bool
 }
 
 // A sessionRecord is what is on disk.
@@ -122,13 +124,15 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 }
 
 func (s *Supervisor) watchSession(x *session, r jail.Result) {
-	x.pid = r.Pid
 	pidfd, err := hold.OpenPid(r.Pid, r.StartTime)
 	if err != nil {
 		pidfd = nil // it has ended already; the ring tells
 	}
 	s.mu.Lock()
-	x.pidfd = pidfd
+	x.pid, x.pidfd = r.Pid, pidfd
+	if x.doomed {
+		_ = sendPidfd(pidfd, syscall.SIGKILL, 0)
+	}
 	s.mu.Unlock()
 	s.watchProcess(r.Pid, r.StartTime, pidfd, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
 }
@@ -176,6 +180,10 @@ func (s *Supervisor) killSession(x *session, sig syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sig == syscall.SIGKILL {
+		x.doomed = true
+		if x.pidfd == nil {
+			return nil
+		}
 		if sendPidfd(x.pidfd, sig, unix.PIDFD_SIGNAL_PROCESS_GROUP) == nil {
 			return nil
 		}
