@@ -1,12 +1,123 @@
 package image
 
-import "net/url"
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
 
-// endpoints returns the hosts to ask for a registry's images, mirrors first.
+// endpoints returns the hosts to ask for a registry's images: the mirrors that hosts.toml names, then the registry.
 func (s *Store) endpoints(host string) ([]*endpoint, error) {
 	server := host
 	if host == "docker.io" {
 		server = "registry-1.docker.io"
 	}
-	return []*endpoint{{base: url.URL{Scheme: "https", Host: server, Path: "/v2"}, client: s.client, resolve: true, creds: true}}, nil
+	own := &endpoint{base: url.URL{Scheme: "https", Host: server, Path: "/v2"}, client: s.client, resolve: true, creds: true}
+	file, err := s.readHosts(host)
+	if err != nil || file == nil {
+		return []*endpoint{own}, err
+	}
+	var out []*endpoint
+	for _, h := range file.hosts {
+		e, err := s.mirror(h, host)
+		if err != nil {
+			return nil, fmt.Errorf("%s: host %q: %w", file.path, h.url, err)
+		}
+		if e != nil {
+			out = append(out, e)
+		}
+	}
+	if file.server != "" {
+		e, err := s.mirror(hostsEntry{url: file.server, capabilities: []string{"pull", "resolve"}}, "")
+		if err != nil {
+			return nil, fmt.Errorf("%s: server: %w", file.path, err)
+		}
+		e.creds, own = true, e
+	}
+	return append(out, own), nil
+}
+
+// readHosts finds the registry's hosts.toml, else the one of _default; nil where there is none.
+func (s *Store) readHosts(host string) (*hostsFile, error) {
+	if s.cfg.HostsDir == "" {
+		return nil, nil
+	}
+	for _, dir := range []string{host, "_default"} {
+		at := filepath.Join(s.cfg.HostsDir, dir, "hosts.toml")
+		raw, err := os.ReadFile(at)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		f, err := parseHosts(string(raw))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		f.path = at
+		return &f, nil
+	}
+	return nil, nil
+}
+
+// mirror makes an endpoint of a host entry; nil where it is not for pulling. ns is the registry that is mirrored.
+func (s *Store) mirror(h hostsEntry, ns string) (*endpoint, error) {
+	u, err := url.Parse(h.url)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Host)) {
+		return nil, errors.New("https:// is needed; plain HTTP is spoken only to this machine itself")
+	}
+	caps := h.capabilities
+	if len(caps) == 0 {
+		caps = []string{"pull", "resolve"}
+	}
+	if !slices.Contains(caps, "pull") {
+		return nil, nil
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	if !h.overridePath {
+		u.Path += "/v2"
+	}
+	e := &endpoint{base: *u, ns: ns, header: h.header, client: s.client, resolve: slices.Contains(caps, "resolve")}
+	if len(h.ca) > 0 || h.skipVerify {
+		e.client, err = s.clientFor(h)
+	}
+	return e, err
+}
+
+// clientFor trusts what the entry says.
+func (s *Store) clientFor(h hostsEntry) (*http.Client, error) {
+	base, ok := s.client.Transport.(*http.Transport)
+	if !ok {
+		return nil, errors.New("ca and skip_verify need the store's own transport")
+	}
+	rt := base.Clone()
+	rt.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.skipVerify}
+	if len(h.ca) > 0 {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, err
+		}
+		for _, at := range h.ca {
+			pem, err := os.ReadFile(at)
+			if err != nil {
+				return nil, err
+			}
+			if !pool.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("ca %s: no certificate in it", at)
+			}
+		}
+		rt.TLSClientConfig.RootCAs = pool
+	}
+	return &http.Client{Transport: rt, CheckRedirect: checkRedirect}, nil
 }
