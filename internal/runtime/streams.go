@@ -49,6 +49,9 @@ var _ streaming.Runtime = (*sessions)(nil)
 
 // owned runs a session's body in the server's scope, since the library's goroutine has no owner of ours.
 func (s *sessions) owned(body func() error) error {
+	if err := s.streams.scope.Context().Err(); err != nil {
+		return err // the server is stopping and waits for those it knows
+	}
 	done := make(chan error, 1)
 	s.streams.scope.Go("session", func(context.Context) error { done <- body(); return nil })
 	return <-done
@@ -57,5 +60,8 @@ func (s *sessions) owned(body func() error) error {
 // detached runs f, which reads from a client: it ends when the client goes, or when the library closes the streams after
 // the session, so the session cannot wait for it.
 func (s *sessions) detached(f func()) {
+	if s.streams.scope.Context().Err() != nil {
+		return
+	}
 	s.streams.scope.Go("session input", func(context.Context) error { f(); return nil })
 }
