@@ -20,7 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // The media types of the API: protobuf for built-in kinds, JSON for everything else.
@@ -28,9 +27,6 @@ const (
 	protobufType = "application/vnd.kubernetes.protobuf"
 	jsonType     = "application/json"
 )
-
-// builtin encodes and decodes the built-in kinds.
-var builtin = scheme.Codecs
 
 // Client sends requests to one API server as one identity.
 type Client struct {
@@ -86,7 +82,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 // statusError reads the Status of a refused request.
 func statusError(resp *http.Response, r Request) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if obj, _, err := builtin.UniversalDeserializer().Decode(body, nil, nil); err == nil {
+	if obj, _, err := builtin().UniversalDeserializer().Decode(body, nil, nil); err == nil {
 		if st, ok := obj.(*metav1.Status); ok {
 			return apierrors.FromObject(st)
 		}
@@ -116,7 +112,7 @@ func (c *Client) into(ctx context.Context, r Request, d runtime.Decoder) (runtim
 // Post sends obj, encoded in version gv, to path and ignores the answer's object: for bindings and evictions, whose
 // answer is a Status.
 func Post(ctx context.Context, c *Client, path string, gv schema.GroupVersion, obj runtime.Object) error {
-	body, err := runtime.Encode(builtin.EncoderForVersion(wire, gv), obj)
+	body, err := runtime.Encode(builtin().EncoderForVersion(wire(), gv), obj)
 	if err != nil {
 		return fmt.Errorf("POST %s: encode: %w", path, err)
 	}

@@ -42,5 +42,5 @@ func (k Kind[T]) decoder() runtime.Decoder {
 	if k.metadata {
 		return metadataCodecs.UniversalDeserializer()
 	}
-	return builtin.UniversalDeserializer()
+	return builtin().UniversalDeserializer()
 }

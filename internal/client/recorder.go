@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // Recorder writes Events about objects, in the background, repeated ones as a count on the first.
@@ -57,7 +56,7 @@ func (r *Recorder) EventOn(ref corev1.ObjectReference, eventType, reason, format
 func Reference(obj Object) corev1.ObjectReference {
 	gvk := obj.GetObjectKind().GroupVersionKind()
 	if gvk.Empty() {
-		if kinds, _, err := scheme.Scheme.ObjectKinds(obj.(runtime.Object)); err == nil {
+		if kinds, _, err := goTypes().ObjectKinds(obj.(runtime.Object)); err == nil {
 			gvk = kinds[0]
 		}
 	}

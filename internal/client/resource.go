@@ -11,9 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // Resource is the door to one kind.
@@ -127,11 +125,9 @@ func (r Resource[T]) one(ctx context.Context, req Request) (T, error) {
 	return t, nil
 }
 
-var wire = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-
 // encode writes obj in protobuf under its kind's name, without touching obj.
 func encode[T Object](obj T, k Kind[T]) ([]byte, error) {
-	codec := builtin.EncoderForVersion(wire, k.GroupVersion)
+	codec := builtin().EncoderForVersion(wire(), k.GroupVersion)
 	return runtime.Encode(codec, obj)
 }
 

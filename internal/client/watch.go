@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // Event is one change seen by a Watcher. A bookmark carries only a resource version in its Object.
@@ -36,9 +35,8 @@ func (r Resource[T]) Watch(ctx context.Context, ns string, o metav1.ListOptions)
 	if err != nil {
 		return nil, err
 	}
-	raw := protobuf.NewRawSerializer(scheme.Scheme, scheme.Scheme)
 	frames := protobuf.LengthDelimitedFramer.NewFrameReader(resp.Body)
-	return &Watcher[T]{body: resp.Body, frames: streaming.NewDecoder(frames, raw), decode: r.kind.decoder()}, nil
+	return &Watcher[T]{body: resp.Body, frames: streaming.NewDecoder(frames, raw()), decode: r.kind.decoder()}, nil
 }
 
 // Next blocks for the next event. It returns io.EOF at the watch's orderly end and the server's own error where the

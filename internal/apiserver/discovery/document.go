@@ -8,13 +8,25 @@ import (
 	"fmt"
 	"sync"
 
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
-	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 
 	"minato.dev/minato/internal/apiserver/negotiate"
 )
+
+// wire encodes the kinds of this package.
+var wire = sync.OnceValue(func() runtime.Encoder {
+	s := runtime.NewScheme()
+	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
+	if err := apidiscoveryv2.AddToScheme(s); err != nil {
+		panic(fmt.Sprintf("discovery: build the scheme: %v", err)) // our own list is broken
+	}
+	return protobuf.NewSerializer(s, s)
+})
 
 // document is one object that is rendered once in each form that is asked for.
 type document struct {
@@ -42,7 +54,7 @@ func newDocument(obj runtime.Object) *document {
 	d.json = once(d.encodeJSON)
 	d.yaml = once(func() ([]byte, error) { return yaml.Marshal(obj) })
 	d.pb = once(func() ([]byte, error) {
-		return runtime.Encode(protobuf.NewSerializer(scheme.Scheme, scheme.Scheme), obj)
+		return runtime.Encode(wire(), obj)
 	})
 	d.etag = sync.OnceValues(func() (string, error) {
 		j, err := d.json()
