@@ -46,8 +46,10 @@ func (c *Client) giveUp(ctx context.Context, execID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	e := &Exec{ID: execID, c: c}
-	_ = e.Kill(ctx, syscall.SIGKILL) // not found: it never began
+	// In this order: a session that has not begun is refused from now on, one that has is killed. Neither can fail in a
+	// way that the caller, who has given up, could mend.
 	_ = e.close(ctx)
+	_ = e.Kill(ctx, syscall.SIGKILL)
 }
 
 // pass lists the files that are there, in order.

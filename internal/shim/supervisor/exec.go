@@ -81,6 +81,9 @@ func (s *Supervisor) claimSession(c *container, execID string) (x *session, fres
 	if x := s.sessions[execID]; x != nil {
 		return x, false, nil
 	}
+	if _, late := s.refused[execID]; late {
+		return nil, false, fmt.Errorf("exec session %q was closed by its caller: %w", execID, shim.ErrState)
+	}
 	if c.state.Status != shim.Running {
 		return nil, false, fmt.Errorf("exec in container %q, which is %s: %w", c.state.ID, c.state.Status, shim.ErrState)
 	}
@@ -230,8 +233,21 @@ func (s *Supervisor) endSessions(container string) {
 	}
 }
 
+// refuseSession remembers a session that was closed before it began: its Exec, given up by the caller, may still be on
+// its way to us.
+func (s *Supervisor) refuseSession(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[id] = time.Now()
+}
+
 // pruneSessions drops results nobody came for. s.mu is held.
 func (s *Supervisor) pruneSessions() {
+	for id, at := range s.refused {
+		if time.Since(at) > time.Minute {
+			delete(s.refused, id)
+		}
+	}
 	for id, x := range s.sessions {
 		if t := x.result.FinishedAt; !t.IsZero() && time.Since(t) > keptSessions {
 			delete(s.sessions, id)

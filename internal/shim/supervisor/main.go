@@ -80,7 +80,7 @@ func newSupervisor(version string, args []string) (*Supervisor, int, error) {
 		runDir: args[0], pump: p, log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		info: shim.Info{Version: version, Pid: os.Getpid(), Binary: exe, StartedAt: time.Now(),
 			KeeperPid: number(1, 0), Restarts: number(2, 0), Upgrades: number(4, 0)},
-		containers: map[string]*container{}, sessions: map[string]*session{}, watched: map[int]*watch{}, fifos: map[string]chan struct{}{},
+		containers: map[string]*container{}, sessions: map[string]*session{}, refused: map[string]time.Time{}, watched: map[int]*watch{}, fifos: map[string]chan struct{}{},
 	}, number(3, 3), nil
 }
 

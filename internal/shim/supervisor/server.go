@@ -325,9 +325,12 @@ func opExecKill(s *Supervisor, _ context.Context, r *request) (any, *os.File, er
 }
 
 func opExecClose(s *Supervisor, _ context.Context, r *request) (any, *os.File, error) {
-	if x, err := s.session(r.call.ID); err == nil {
-		s.closeSession(x)
+	x, err := s.session(r.call.ID)
+	if err != nil {
+		s.refuseSession(r.call.ID)
+		return nil, nil, nil
 	}
+	s.closeSession(x)
 	return nil, nil, nil
 }
 

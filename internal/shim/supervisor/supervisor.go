@@ -43,6 +43,7 @@ type Supervisor struct {
 	mu         sync.Mutex
 	containers map[string]*container
 	sessions   map[string]*session
+	refused    map[string]time.Time
 	slots      [crilog.Slots]bool
 
 	exitsMu sync.Mutex
