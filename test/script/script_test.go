@@ -48,7 +48,13 @@ func enter() int {
 	return 0
 }
 
-func TestStories(t *testing.T) {
+// TestStories runs the stories side by side, as many at once as there are processors.
+func TestStories(t *testing.T) { stories(t, "testdata") }
+
+// TestAlone runs the stories that compare the whole machine before and after.
+func TestAlone(t *testing.T) { stories(t, "testdata/alone") }
+
+func stories(t *testing.T, dir string) {
 	bin, err := filepath.Abs("../../bin")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +65,7 @@ func TestStories(t *testing.T) {
 		}
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 dir,
 		Setup:               func(e *testscript.Env) error { return setUp(e, bin) },
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
