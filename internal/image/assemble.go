@@ -26,7 +26,7 @@ func (s *Store) assemble(ctx context.Context, from origin, root ocispec.Descript
 	}
 	plans := layerPlans(p, from)
 	r := newRecord(p, plans)
-	r.Pinned = n.pinned
+	r.Pinned, r.volatile = n.pinned, !n.durable
 	keys := append([]string{}, r.Blobs...)
 	for _, l := range plans {
 		keys = append(keys, l.chain)
@@ -34,7 +34,7 @@ func (s *Store) assemble(ctx context.Context, from origin, root ocispec.Descript
 	release := s.hold(keys...)
 	defer release()
 	for _, raw := range p.raw {
-		if _, err := s.putBlob(raw); err != nil {
+		if err := s.putBlob(raw, n.durable); err != nil {
 			return Image{}, err
 		}
 	}

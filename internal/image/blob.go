@@ -39,12 +39,12 @@ func (s *Store) readBlob(d string) ([]byte, error) {
 }
 
 // putBlob keeps a manifest or config.
-func (s *Store) putBlob(b []byte) (digest.Digest, error) {
+func (s *Store) putBlob(b []byte, durable bool) error {
 	d := digestOf(b)
-	if old, err := s.readBlob(d.String()); err == nil && len(old) == len(b) {
-		return d, nil
+	if _, err := s.readBlob(d.String()); err == nil {
+		return nil
 	}
-	return d, writeFile(s.path("tmp"), s.blobPath(d.String()), b)
+	return writeFile(s.path("tmp"), s.blobPath(d.String()), b, durable)
 }
 
 // blobWriter receives one blob of known digest and size, or of unknown ones where want is "".

@@ -25,6 +25,8 @@ type record struct {
 	Loaded  time.Time     `json:"loaded"`
 
 	config ocispec.Image
+	// volatile records are not forced to the disk: whoever makes them looks at each start whether they are still good.
+	volatile bool
 }
 
 // layerRecord is one unpacked layer, in the order of the config: the lowest first.
@@ -137,7 +139,7 @@ func (s *Store) writeRecord(r *record) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(s.path("tmp"), s.path("images", recordFile(r.ID)), raw)
+	return writeFile(s.path("tmp"), s.path("images", recordFile(r.ID)), raw, !r.volatile)
 }
 
 // image makes the public copy of r.
@@ -167,8 +169,9 @@ func union(a, b []string) []string {
 	return out
 }
 
-// writeFile puts data under path so that a crash leaves the old content or the new, never a mixture.
-func writeFile(tmpDir, path string, data []byte) (err error) {
+// writeFile puts data under path so that a crash leaves the old content or the new, never a mixture; a power cut too,
+// where durable is set.
+func writeFile(tmpDir, path string, data []byte, durable bool) (err error) {
 	f, err := os.CreateTemp(tmpDir, "file-")
 	if err != nil {
 		return err
@@ -179,11 +182,13 @@ func writeFile(tmpDir, path string, data []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := os.Rename(f.Name(), path); err != nil || !durable {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

@@ -145,7 +145,10 @@ func (n *Network) changePorts(l lease, do func(*nftables.Conn, *nftables.Set, []
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("host ports: %w", err)
 	}
-	return forgetFlows(l)
+	if err := forgetFlows(l); err != nil { // the ports work; only a flow from before may go astray until it times out
+		n.log.Warn("old flows of host ports not forgotten", "sandbox", l.ID, "err", err)
+	}
+	return nil
 }
 
 // forgetFlows ends the connection tracker's memory of UDP host ports, which would otherwise send a running flow to
