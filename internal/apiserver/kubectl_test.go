@@ -66,6 +66,7 @@ func TestKubectl(t *testing.T) {
 		{"create serviceaccount sa -n n", "", []string{"created"}},
 		{"auth can-i create pods", "", []string{"yes"}},
 		{"auth whoami", "", []string{"admin"}},
+		{"get componentstatuses", "", []string{"etcd-0", "Healthy"}},
 		{"get --raw /healthz", "", []string{"ok"}},
 	} {
 		out := kubectl(t, s, c.stdin, strings.Fields(c.args)...)

@@ -19,10 +19,8 @@ import (
 )
 
 // owners records which manager wrote which fields of which object (metadata.managedFields), and merges applied
-// configurations. The schema of all kinds is parsed when it is first needed, or by warm.
+// configurations.
 type owners struct {
-	types func() managedfields.TypeConverter
-
 	mu       sync.Mutex
 	managers map[ownerKey]*managedfields.FieldManager
 }
@@ -33,20 +31,24 @@ type ownerKey struct {
 }
 
 func newOwners() *owners {
-	return &owners{managers: map[ownerKey]*managedfields.FieldManager{},
-		types: sync.OnceValue(typeConverter)}
+	return &owners{managers: map[ownerKey]*managedfields.FieldManager{}}
 }
 
-func typeConverter() managedfields.TypeConverter {
+// fieldTypes is the schema of all kinds' fields, read once.
+var fieldTypes = sync.OnceValue(func() managedfields.TypeConverter {
 	p, err := ownership.Parser()
 	if err != nil {
 		panic(fmt.Sprintf("apiserver: %v", err)) // the program itself is damaged
 	}
 	return managedfields.NewSchemeTypeConverter(api.Scheme(), p)
-}
+})
 
-// warm parses the schema ahead of the first write.
-func (o *owners) warm() { o.types() }
+// Warm does ahead what the first server, or the first write, would wait for. Run calls it; a caller that has to wait for
+// its disk first, to open the store, may call it meanwhile.
+func Warm() {
+	api.All()
+	fieldTypes()
+}
 
 // of returns the manager of a resource's fields as written through sub ("" for the object itself).
 func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldManager, error) {
@@ -64,7 +66,7 @@ func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldMana
 		return m, nil
 	}
 	scheme := api.Scheme()
-	m, err := managedfields.NewDefaultFieldManager(o.types(), converter{}, scheme, scheme, r.GVK(), r.Storage.GroupVersion(), k.sub, resetFields(r, strategy))
+	m, err := managedfields.NewDefaultFieldManager(fieldTypes(), converter{}, scheme, scheme, r.GVK(), r.Storage.GroupVersion(), k.sub, resetFields(r, strategy))
 	if err != nil {
 		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
 	}

@@ -18,6 +18,7 @@ const drainTime = 10 * time.Second
 // Run keeps the cache and calls ready when requests can be answered. It returns when ctx ends and all its goroutines have.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	return run.With(ctx, func(scope *run.Scope) error {
+		scope.Go("warm", func(context.Context) error { Warm(); return nil })
 		loaded := make(chan struct{})
 		scope.Go("cache", func(ctx context.Context) error { return s.cache.Run(ctx, func() { close(loaded) }) })
 		select {
@@ -50,7 +51,6 @@ func (s *Server) start(scope *run.Scope) error {
 	if err := s.addresses.load(); err != nil {
 		return err
 	}
-	scope.Go("field schema", func(context.Context) error { s.owners.warm(); return nil })
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,6 +33,8 @@ func statusOf(err error) *metav1.Status {
 		return &st
 	}
 	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return statusOf(timedOut(err))
 	case errors.Is(err, store.ErrNoSpace):
 		return statusOf(apierrors.NewGenericServerResponse(http.StatusInsufficientStorage, "", schema.GroupResource{}, "", err.Error(), 0, false))
 	case errors.Is(err, cache.ErrClosed), errors.Is(err, store.ErrClosed):
