@@ -143,20 +143,3 @@ func TestGroupsAreInOrderOfPriority(t *testing.T) {
 		t.Errorf("preferred %s, want autoscaling/v2", p)
 	}
 }
-
-func TestStorageVersionHashes(t *testing.T) {
-	for _, file := range []string{"api__v1.json", "apis__apps__v1.json", "apis__autoscaling__v1.json", "apis__events.k8s.io__v1.json", "apis__certificates.k8s.io__v1.json", "apis__storagemigration.k8s.io__v1.json"} {
-		var list metav1.APIResourceList
-		readUpstream(t, file, &list)
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range list.APIResources {
-			ours := Find(gv.WithResource(r.Name))
-			if ours != nil && ours.StorageVersionHash() != r.StorageVersionHash {
-				t.Errorf("%s %s: hash %s, want %s", gv, r.Name, ours.StorageVersionHash(), r.StorageVersionHash)
-			}
-		}
-	}
-}

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"strings"
 	"time"
 
@@ -112,14 +110,4 @@ func (r *Resource) Can(verb string) bool {
 		}
 	}
 	return false
-}
-
-// StorageVersionHash is how discovery lets clients see that the stored form of a kind has changed, empty for virtual kinds.
-func (r *Resource) StorageVersionHash() string {
-	if !r.Stored() {
-		return ""
-	}
-	gvk := r.Storage
-	sum := sha256.Sum256([]byte(gvk.Group + "/" + gvk.Version + "/" + gvk.Kind))
-	return base64.StdEncoding.EncodeToString(sum[:8])
 }

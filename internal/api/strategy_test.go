@@ -329,29 +329,6 @@ func TestServiceTypeChangeDropsWhatOnlyTheOldTypeHas(t *testing.T) {
 	}
 }
 
-func TestCarryAllocated(t *testing.T) {
-	old := &corev1.Service{Spec: corev1.ServiceSpec{
-		Type: corev1.ServiceTypeNodePort, ClusterIP: "10.96.0.9", ClusterIPs: []string{"10.96.0.9"},
-		Ports: []corev1.ServicePort{{Name: "a", Port: 1, NodePort: 30001}, {Name: "b", Port: 2, NodePort: 30002}},
-	}}
-	s := &corev1.Service{Spec: corev1.ServiceSpec{
-		Type:  corev1.ServiceTypeNodePort,
-		Ports: []corev1.ServicePort{{Name: "a", Port: 1}, {Name: "c", Port: 3, NodePort: 30002}, {Name: "b", Port: 2}},
-	}}
-	CarryAllocated(s, old)
-	if s.Spec.ClusterIP != "10.96.0.9" || !slices.Equal(s.Spec.ClusterIPs, old.Spec.ClusterIPs) {
-		t.Errorf("cluster IPs %v", s.Spec.ClusterIPs)
-	}
-	if p := s.Spec.Ports; p[0].NodePort != 30001 || p[1].NodePort != 30002 || p[2].NodePort != 0 {
-		t.Errorf("ports %+v", p)
-	}
-	fresh := &corev1.Service{Spec: corev1.ServiceSpec{ClusterIP: "None"}}
-	CarryAllocated(fresh, nil)
-	if !slices.Equal(fresh.Spec.ClusterIPs, []string{"None"}) {
-		t.Errorf("clusterIPs %v", fresh.Spec.ClusterIPs)
-	}
-}
-
 func TestNamespaceOfBodyMustFit(t *testing.T) {
 	r := coreResource("pods")
 	obj, _, err := r.Decode([]byte(`{"metadata":{"name":"p","namespace":"other"}}`), JSON, Strict)
