@@ -51,8 +51,10 @@ func (t *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 		in.Body = http.NoBody
 	}
 	w := &memoryResponse{header: http.Header{}, begun: make(chan struct{}), more: make(chan struct{}, 1), cancel: cancel}
+	uncut := context.AfterFunc(ctx, w.interrupt)
 	run.scope.Go("in-process call", func(context.Context) error {
 		defer forget()
+		defer uncut()
 		defer w.finish()
 		defer in.Body.Close()
 		defer func() {
@@ -86,7 +88,8 @@ type memoryResponse struct {
 	buf    []byte
 	off    int
 	done   bool
-	closed bool
+	closed bool // by the reader
+	cut    bool // the call has been cancelled: nobody waits for what is still written
 	err    error
 	room   *sync.Cond
 }
@@ -113,10 +116,10 @@ func (m *memoryResponse) Write(b []byte) (int, error) {
 	if m.code == 0 {
 		m.code = http.StatusOK
 	}
-	for m.open && !m.closed && len(m.buf)-m.off > ahead {
+	for m.open && !m.closed && !m.cut && len(m.buf)-m.off > ahead {
 		m.cond().Wait()
 	}
-	if m.closed {
+	if m.closed || m.cut {
 		return 0, io.ErrClosedPipe
 	}
 	if m.buf == nil {
@@ -170,6 +173,14 @@ func (m *memoryResponse) finish() {
 	m.done = true
 	m.begin()
 	m.signal()
+}
+
+// interrupt releases a writer that waits for its reader.
+func (m *memoryResponse) interrupt() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cut = true
+	m.cond().Broadcast()
 }
 
 func (m *memoryResponse) abort(err error) {
