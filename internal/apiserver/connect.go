@@ -13,11 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/proxy"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	translate "k8s.io/apiserver/pkg/util/proxy"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/admission"
+	"minato.dev/minato/internal/apiserver/streams"
 )
 
 // parameters reads the queries of connections, in the words of core/v1.
@@ -63,18 +63,19 @@ func (c *call) connectPod() error {
 	if err := c.mayConnect(); err != nil {
 		return err
 	}
-	target, streams, err := c.target(opts)
+	target, wanted, err := c.target(opts)
 	if err != nil {
 		return err
 	}
 	k := c.s.kubelet
-	h := http.Handler(proxy.NewUpgradeAwareHandler(target, k.verify, false, true, c))
-	if streams != nil {
-		h = translate.NewTranslatingHandler(h, translate.NewStreamTranslatorHandler(target, k.verify, 0, *streams), wsstream.IsWebSocketRequestWithStreamCloseProtocol)
-	} else {
-		h = translate.NewTranslatingHandler(h, translate.NewTunnelingHandler(h), wsstream.IsWebSocketRequestWithTunnelingProtocol)
+	switch {
+	case wanted != nil && wsstream.IsWebSocketRequestWithStreamCloseProtocol(c.r):
+		streams.Exec(c.w, c.r, target, k.verify, *wanted)
+	case wanted == nil && wsstream.IsWebSocketRequestWithTunnelingProtocol(c.r):
+		return streams.Tunnel(c.w, c.r, target, k.verify)
+	default:
+		proxy.NewUpgradeAwareHandler(target, k.verify, false, true, c).ServeHTTP(c.w, c.r)
 	}
-	h.ServeHTTP(c.w, c.r)
 	return nil
 }
 
@@ -99,20 +100,20 @@ func (c *call) mayConnect() error {
 }
 
 // target is the kubelet's URL for a stream, and which streams go over it (nil for a port-forward).
-func (c *call) target(opts runtime.Object) (*url.URL, *translate.Options, error) {
+func (c *call) target(opts runtime.Object) (*url.URL, *streams.Options, error) {
 	pod, err := c.pod(c.info.Name)
 	if err != nil {
 		return nil, nil, err
 	}
-	var streams *translate.Options
+	var wanted *streams.Options
 	path, q := "", url.Values{}
 	switch o := opts.(type) {
 	case *corev1.PodExecOptions:
-		streams = &translate.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}
+		wanted = &streams.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}
 		path, err = containerPath("exec", pod, o.Container)
 		q["command"] = o.Command
 	case *corev1.PodAttachOptions:
-		streams = &translate.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}
+		wanted = &streams.Options{Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Tty: o.TTY}
 		path, err = containerPath("attach", pod, o.Container)
 	case *corev1.PodPortForwardOptions:
 		path = fmt.Sprintf("/portForward/%s/%s", pod.Namespace, pod.Name)
@@ -126,18 +127,18 @@ func (c *call) target(opts runtime.Object) (*url.URL, *translate.Options, error)
 	if pod.Spec.NodeName == "" {
 		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
 	}
-	if streams != nil {
-		addStreams(q, streams)
+	if wanted != nil {
+		addStreams(q, wanted)
 	}
 	u, err := c.s.kubelet.location(c.ctx(), pod.Spec.NodeName)
 	if err != nil {
 		return nil, nil, err
 	}
 	u.Path, u.RawQuery = path, q.Encode()
-	return u, streams, nil
+	return u, wanted, nil
 }
 
-func addStreams(q url.Values, o *translate.Options) {
+func addStreams(q url.Values, o *streams.Options) {
 	for name, on := range map[string]bool{corev1.ExecStdinParam: o.Stdin, corev1.ExecStdoutParam: o.Stdout, corev1.ExecStderrParam: o.Stderr, corev1.ExecTTYParam: o.Tty} {
 		if on {
 			q.Set(name, "1")
