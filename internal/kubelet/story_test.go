@@ -95,6 +95,14 @@ func TestCrashLoop(t *testing.T) {
 		t.Errorf("status is %v %+v", p.Status.Phase, cs)
 	}
 	b.event("p", "BackOff: Back-off restarting failed container main in pod p_default(")
+	b.stop()
+	b.begin()
+	b.until("p", "CrashLoopBackOff still", waitingFor("CrashLoopBackOff"))
+	for _, c := range b.rt.Containers() {
+		if c.Config.Metadata.Attempt > 1 {
+			t.Error("a restart of the kubelet ended the back-off")
+		}
+	}
 }
 
 func TestImages(t *testing.T) {

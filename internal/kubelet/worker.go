@@ -230,10 +230,28 @@ func (w *worker) observe(ctx context.Context) bool {
 		w.mu.Unlock()
 		return false
 	}
+	if !w.known {
+		w.resume(got)
+	}
 	w.seen, w.known = got, true
 	w.k.own(got)
 	w.show(got)
 	return true
+}
+
+// resume takes up the restart back-offs that an earlier process had reached, as the restart counts tell them.
+func (w *worker) resume(p seen.Pod) {
+	decide.Each(&w.pod.Spec, func(c *corev1.Container, _ decide.Role) {
+		last := p.Latest(c.Name)
+		if last == nil || last.Attempt == 0 {
+			return
+		}
+		b := decide.Backoff{Pause: min(decide.FirstPause<<min(last.Attempt-1, 10), decide.MostPause), Updated: last.Created}
+		if before := p.LastExit(c.Name, last); before != nil {
+			b.Updated = before.Finished
+		}
+		w.back[c.Name] = b
+	})
 }
 
 // judge turns observations and probe verdicts into started, ready and unhealthy.
