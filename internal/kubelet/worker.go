@@ -34,7 +34,6 @@ type worker struct {
 	refresh   bool                                 // an object that a volume shows has changed
 	evict     *decide.Stop
 	results   []result
-	running   map[string]string          // container name -> id, of starts under way
 	public    corev1.PodStatus           // the last derived status, for the server
 	shownSeen seen.Pod                   // the last observation, for the server
 	enders    map[string][]chan struct{} // closed when the container of that id has ended
@@ -58,7 +57,6 @@ type worker struct {
 	backing   map[string]time.Time // back-offs whose event was written
 	exits     map[string]string    // termination messages by container id
 	refs      bool                 // config maps and secrets are held
-	resized   int64
 }
 
 // result is what an operation came to.
@@ -73,7 +71,7 @@ type result struct {
 func newWorker(k *Kubelet, pod *corev1.Pod, gone, adopt bool) *worker {
 	return &worker{k: k, uid: pod.UID, log: k.cfg.Log.With("pod", pod.Namespace+"/"+pod.Name), wakeup: make(chan struct{}, 1),
 		next: pod, pod: pod, gone: gone, stale: adopt, known: !adopt, seen: seen.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name},
-		public: pod.Status, running: map[string]string{}, busy: map[string]context.CancelFunc{}, hold: holds{}, images: map[string]string{},
+		public: pod.Status, busy: map[string]context.CancelFunc{}, hold: holds{}, images: map[string]string{},
 		waiting: map[string]status.Waiting{}, back: map[string]decide.Backoff{}, started: map[string]bool{}, ready: map[string]bool{},
 		unhealthy: map[string]decide.Unhealthy{}, backing: map[string]time.Time{}, exits: map[string]string{}}
 }

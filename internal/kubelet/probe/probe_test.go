@@ -26,7 +26,7 @@ func play(t *testing.T, kind Kind, spec corev1.Probe, answers string, d time.Dur
 		s.Go("prober", p.Run)
 		key := Key{Pod: "u", Container: "c", Kind: kind}
 		p.Set("u", []Target{{Key: key, Spec: &spec, Started: began}}, func() {})
-		time.Sleep(d)
+		<-time.After(d) // the bubble's clock
 		synctest.Wait()
 		pass, known = p.Passing(key)
 		p.Set("u", nil, nil)

@@ -5,8 +5,6 @@
 package status
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -122,13 +120,4 @@ func (in *Input) containers(st *corev1.PodStatus) {
 			st.EphemeralContainerStatuses = append(st.EphemeralContainerStatuses, cs)
 		}
 	})
-}
-
-// Running returns the names of containers that run, sorted.
-func Running(p seen.Pod) []string {
-	names := map[string]bool{}
-	for _, c := range p.Live() {
-		names[c.Name] = true
-	}
-	return slices.Sorted(maps.Keys(names))
 }

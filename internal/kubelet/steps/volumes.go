@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -11,7 +10,6 @@ import (
 
 	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/env"
-	"minato.dev/minato/internal/kubelet/volume"
 )
 
 // Volumes makes the pod's cgroup, its log directory and its volumes, and writes FailedMount for those that fail.
@@ -41,16 +39,6 @@ func each(err error) []error {
 		return j.Unwrap()
 	}
 	return []error{err}
-}
-
-// MissingVolumes is the waiting message of a pod whose volumes failed for a reason that time does not mend; empty
-// otherwise.
-func MissingVolumes(err error) string {
-	var v *volume.Error
-	if errors.As(err, &v) {
-		return err.Error()
-	}
-	return ""
 }
 
 // Class is the pod's quality of service.
