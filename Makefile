@@ -1,6 +1,6 @@
 # Minato: build, run, test. `make help` lists the targets.
 
-VERSION  := v1.37.2+minato.0.1.0
+RELEASE  := 0.1.0
 DATA     ?= /var/lib/minato
 EMBEDDED := internal/cluster/bin
 K8S      := v1.37.2
@@ -9,7 +9,7 @@ export CGO_ENABLED := 0
 # grpcnotrace: gRPC's trace pages pull in html/template, whose calls by method name keep every exported method of every
 # linked type in the program (12 MB with go-cmp's, see third_party/go-cmp).
 TAGS     := grpcnotrace
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+LDFLAGS  := -s -w -X minato.dev/minato/internal/apiserver/health.minatoVersion=$(RELEASE)
 KUBECTL_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37
 
 .PHONY: help
@@ -17,7 +17,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # What the programs and their tests need from Debian. A machine that has all of it is not asked anything.
-PACKAGES := gcc:gcc libc6-dev:/usr/include/stdio.h nftables:nft iproute2:ip busybox-static:/usr/share/doc/busybox-static docker-registry:docker-registry debootstrap:debootstrap openssl:openssl procps:ps
+PACKAGES := gcc:gcc libc6-dev:/usr/include/stdio.h libseccomp-dev:/usr/include/seccomp.h pkg-config:pkg-config nftables:nft iproute2:ip busybox-static:/usr/share/doc/busybox-static docker-registry:docker-registry debootstrap:debootstrap openssl:openssl procps:ps
 
 .PHONY: deps
 deps: ## install missing Debian packages and Go modules
@@ -36,7 +36,7 @@ build: embedded ## build bin/minato and bin/kubectl
 .PHONY: embedded
 embedded:
 	@mkdir -p bin
-	CGO_ENABLED=1 go build -tags 'osusergo netgo seccomp' -ldflags '-s -w -linkmode external -extldflags -static' -o bin/minato-shim ./cmd/minato-shim
+	CGO_ENABLED=1 go build -tags 'osusergo netgo seccomp runc_nocriu' -ldflags '-s -w -linkmode external -extldflags -static' -o bin/minato-shim ./cmd/minato-shim
 	go build -ldflags '-s -w' -o bin/minato-hello ./cmd/minato-hello
 	@go run ./internal/cluster/pack $(EMBEDDED) bin/minato-shim bin/minato-hello
 
@@ -67,8 +67,15 @@ RACE := ./internal/run ./internal/store/... ./internal/cache/... ./internal/imag
 test-race: ## what is concurrent, under the race detector
 	CGO_ENABLED=1 go test -race -timeout 15m $(RACE)
 
+# The root file system of the nginx story. Stories have no network, so it is made before them.
+bin/story/nginx:
+	@mkdir -p bin/story && rm -rf $@.new
+	debootstrap --variant=minbase --include=nginx-light bookworm $@.new >bin/story/debootstrap.log 2>&1 || { tail -20 bin/story/debootstrap.log; exit 1; }
+	rm -rf $@.new/var/cache/apt $@.new/var/lib/apt/lists $@.new/usr/share/doc $@.new/usr/share/locale $@.new/usr/share/man
+	mv $@.new $@
+
 .PHONY: test-script
-test-script: build ## whole-program stories with real kubectl, in network namespaces of their own
+test-script: build bin/story/nginx ## whole-program stories with real kubectl, in network namespaces of their own
 	go test -count=1 -timeout 30m ./test/...
 
 .PHONY: generate

@@ -4,10 +4,8 @@ package main
 import (
 	"os"
 
+	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/cli"
 )
 
-// version is set by the linker.
-var version = "v1.37.2+minato.dev"
-
-func main() { os.Exit(cli.Main(version, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(cli.Main(health.Version(), os.Args[1:], os.Stdout, os.Stderr)) }

@@ -15,6 +15,7 @@ import (
 	"minato.dev/minato/internal/apiserver/authn"
 	"minato.dev/minato/internal/apiserver/authz"
 	"minato.dev/minato/internal/apiserver/bootstrap"
+	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/run"
@@ -68,10 +69,14 @@ func (p *plane) config(st store.Store) apiserver.Config {
 		Store: st, SoleWriter: true, Log: p.a.log.With("room", "apiserver"),
 		Secure: p.secure,
 		Prepare: func(ctx context.Context, s bootstrap.Store) error {
-			_, err := bootstrap.Ensure(ctx, s, p.bootstrap())
+			r, err := bootstrap.Ensure(ctx, s, p.bootstrap())
+			for _, problem := range r.Problems {
+				p.a.log.Warn("an object that every cluster has is not as it should be", "problem", problem)
+			}
 			return err
 		},
 		ServiceCIDR: p.a.id.ServiceCIDR,
+		Metrics:     health.NewMetrics(),
 		Address:     p.a.address(),
 		Kubelet: &tls.Config{Certificates: []tls.Certificate{p.a.pki.KubeletClient.TLS}, RootCAs: p.a.pki.CA.Pool(),
 			MinVersion: tls.VersionTLS12},
