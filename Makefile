@@ -55,8 +55,17 @@ purge: ## stop it and remove its data too
 .PHONY: test
 test: deps build test-unit test-race test-script ## everything that CI runs
 
+# What minato may weigh, stripped and with everything embedded.
+MAX_SIZE := 70000000
+
+.PHONY: check-size
+check-size: build ## hold minato to its size
+	@size=$$(stat -c %s bin/minato); test $$size -le $(MAX_SIZE) || { \
+	  echo "bin/minato has $$size bytes, more than $(MAX_SIZE). What a change drags in: go list -deps ./cmd/minato;"; \
+	  echo "what calls methods by name and so keeps all of them: go build -ldflags=-dumpdep ... 2>&1 | grep ReflectMethod"; exit 1; }
+
 .PHONY: test-unit
-test-unit: embedded ## laws, tables and stories beside the code
+test-unit: check-size ## laws, tables and stories beside the code
 	go vet ./...
 	go test -timeout 15m ./internal/... ./cmd/...
 
