@@ -10,14 +10,10 @@ import (
 	"strings"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/admission"
@@ -66,32 +62,6 @@ func (r *resource) state(value []byte, revision int64) (*state, error) {
 
 // copyOf is a deep copy of an object.
 func copyOf[T runtime.Object](obj T) T { return obj.DeepCopyObject().(T) }
-
-// request tells strategies of the call.
-func (c *call) request() *api.Request {
-	q := &api.Request{GroupVersion: c.res.GroupVersion, Namespace: c.info.Namespace, Subresource: c.info.Subresource, User: userInfo(c),
-		Now: metav1.NewTime(c.s.cfg.Now().Truncate(time.Second)), UID: newUID(),
-		Random: func() string { return utilrand.String(5) }}
-	q.NamespaceOf = func(name string) (*corev1.Namespace, error) {
-		obj, err := c.s.objects.Get(c.ctx(), schema.GroupResource{Resource: "namespaces"}, "", name)
-		if err != nil {
-			return nil, err
-		}
-		return obj.(*corev1.Namespace), nil
-	}
-	return q
-}
-
-func userInfo(c *call) authenticationv1.UserInfo {
-	u := authenticationv1.UserInfo{Username: c.user.GetName(), UID: c.user.GetUID(), Groups: c.user.GetGroups()}
-	for k, v := range c.user.GetExtra() {
-		if u.Extra == nil {
-			u.Extra = map[string]authenticationv1.ExtraValue{}
-		}
-		u.Extra[k] = v
-	}
-	return u
-}
 
 // attributes describe a write to admission.
 func (c *call) attributes(op admission.Operation, obj, old, options runtime.Object, dryRun bool) *admission.Attributes {
