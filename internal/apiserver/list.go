@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -87,7 +88,7 @@ func (c *call) snapshot(o *internalversion.ListOptions, prefix string) (*cache.S
 		return nil, "", err
 	}
 	if exact && rev > 0 {
-		snap, err := s.cache.SnapshotAt(base, rev)
+		snap, err := s.stateAt(c.ctx(), base, rev)
 		if errors.Is(err, cache.ErrExpired) {
 			return nil, "", apierrors.NewResourceExpired("The resourceVersion for the provided list is too old.")
 		}
@@ -95,6 +96,16 @@ func (c *call) snapshot(o *internalversion.ListOptions, prefix string) (*cache.S
 	}
 	snap, err := s.cache.Snapshot(base)
 	return snap, "", err
+}
+
+// stateAt is the state as of rev: from the cache's log or, where that does not reach back so far, from the store.
+// It returns cache.ErrExpired where the store has forgotten it too.
+func (s *Server) stateAt(ctx context.Context, prefix string, rev int64) (*cache.Snapshot, error) {
+	snap, err := s.cache.SnapshotAt(prefix, rev)
+	if errors.Is(err, cache.ErrExpired) {
+		return s.cache.LoadAt(ctx, prefix, rev)
+	}
+	return snap, err
 }
 
 // continued finds the state of a list's first page again.
@@ -117,7 +128,7 @@ func (c *call) continued(o *internalversion.ListOptions, prefix string) (*cache.
 	if err := c.s.waitRevision(c.ctx(), rev); err != nil {
 		return nil, "", err
 	}
-	snap, err := c.s.cache.SnapshotAt(base, rev)
+	snap, err := c.s.stateAt(c.ctx(), base, rev)
 	if errors.Is(err, cache.ErrExpired) {
 		return nil, "", continueExpired(from, prefix)
 	}

@@ -50,6 +50,10 @@ func Warm() {
 	fieldTypes()
 }
 
+// deduced are the groups whose kinds the schema of client-go's kinds lacks; their fields' types are read off the objects,
+// with every list as one field.
+var deduced = map[string]bool{"apiextensions.k8s.io": true, "apiregistration.k8s.io": true}
+
 // of returns the manager of a resource's fields as written through sub ("" for the object itself).
 func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldManager, error) {
 	k := ownerKey{gvr: r.GVR()}
@@ -66,7 +70,11 @@ func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldMana
 		return m, nil
 	}
 	scheme := api.Scheme()
-	m, err := managedfields.NewDefaultFieldManager(fieldTypes(), converter{}, scheme, scheme, r.GVK(), r.Storage.GroupVersion(), k.sub, resetFields(r, strategy))
+	types := fieldTypes()
+	if deduced[r.GroupVersion.Group] {
+		types = managedfields.NewDeducedTypeConverter()
+	}
+	m, err := managedfields.NewDefaultFieldManager(types, converter{}, scheme, scheme, r.GVK(), r.Storage.GroupVersion(), k.sub, resetFields(r, strategy))
 	if err != nil {
 		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
 	}

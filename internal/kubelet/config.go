@@ -35,6 +35,7 @@ type Config struct {
 	ClientCA      *x509.CertPool // who may come to the HTTPS server
 	PodCIDR       string         // shown in the Node's spec when the cluster assigns none; may be empty
 	MaxPods       int            // 0 means 110
+	PodPids       int64          // processes and threads that one pod may have; 0 means 4096, less than 0 no limit
 	Version       string         // kubeletVersion of the Node, "v1.37.2+minato.1"
 	Log           *slog.Logger
 }
@@ -67,6 +68,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.CgroupRoot == "" {
 		c.CgroupRoot = "/kubepods"
+	}
+	if c.PodPids == 0 {
+		c.PodPids = 4096
 	}
 	if c.MaxPods == 0 {
 		c.MaxPods = 110

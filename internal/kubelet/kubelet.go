@@ -124,7 +124,7 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 		return k.objects.Wait()
 	})
 	k.node = &steps.Node{Name: k.cfg.NodeName, Hostname: k.cfg.Hostname, IPs: k.cfg.NodeIPs, LogDir: k.cfg.LogDir, ClusterDNS: k.cfg.ClusterDNS,
-		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, Allocatable: k.capacity(),
+		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.capacity(),
 		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
 		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
 		Client: k.c, Rec: k.rec, Log: k.cfg.Log}

@@ -100,6 +100,7 @@ type Limits struct {
 	MilliCPU int64 // request
 	Quota    int64 // microseconds of CPU each 100 ms
 	Memory   int64 // bytes
+	Pids     int64 // processes and threads
 }
 
 // Set makes the pod's cgroup with these limits. It is safe to repeat.
@@ -123,6 +124,9 @@ func (t *Tree) setV1(path string, l Limits) error {
 		{"cpu", "cpu.cfs_quota_us", strconv.FormatInt(quota, 10)}}
 	if l.Memory > 0 {
 		writes = append(writes, struct{ controller, file, value string }{"memory", "memory.limit_in_bytes", strconv.FormatInt(l.Memory, 10)})
+	}
+	if l.Pids > 0 {
+		writes = append(writes, struct{ controller, file, value string }{"pids", "pids.max", strconv.FormatInt(l.Pids, 10)})
 	}
 	for _, c := range []string{"cpu", "memory", "pids"} {
 		if mount := t.v1[c]; mount != "" {
@@ -155,12 +159,15 @@ func (t *Tree) setV2(path string, l Limits) error {
 		return err
 	}
 	dir := filepath.Join(t.unified, path)
-	values := map[string]string{"cpu.weight": strconv.FormatInt(Weight(Shares(l.MilliCPU)), 10), "cpu.max": "max", "memory.max": "max"}
+	values := map[string]string{"cpu.weight": strconv.FormatInt(Weight(Shares(l.MilliCPU)), 10), "cpu.max": "max", "memory.max": "max", "pids.max": "max"}
 	if l.Quota > 0 {
 		values["cpu.max"] = fmt.Sprintf("%d %d", l.Quota, Period)
 	}
 	if l.Memory > 0 {
 		values["memory.max"] = strconv.FormatInt(l.Memory, 10)
+	}
+	if l.Pids > 0 {
+		values["pids.max"] = strconv.FormatInt(l.Pids, 10)
 	}
 	for file, v := range values {
 		err := os.WriteFile(filepath.Join(dir, file), []byte(v), 0o644)

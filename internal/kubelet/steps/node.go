@@ -32,6 +32,7 @@ type Node struct {
 	ClusterDomain  string
 	ResolvConf     string
 	Memory         int64               // bytes of the machine
+	PodPids        int64               // processes and threads that one pod may have; less than 0: no limit
 	Allocatable    corev1.ResourceList // what the downward API shows for a missing limit
 
 	// SeccompDefault is the profile of containers that name none; SeccompDir is where Localhost profiles are.

@@ -14,7 +14,9 @@ import (
 
 // Volumes makes the pod's cgroup, its log directory and its volumes, and writes FailedMount for those that fail.
 func (n *Node) Volumes(ctx context.Context, pod *corev1.Pod) error {
-	if err := n.Cgroups.Set(pod.UID, Class(pod), podLimits(pod)); err != nil {
+	limits := podLimits(pod)
+	limits.Pids = n.PodPids
+	if err := n.Cgroups.Set(pod.UID, Class(pod), limits); err != nil {
 		n.event(pod, "", corev1.EventTypeWarning, "FailedCreatePodContainer", "unable to ensure pod container exists: %v", err)
 		return err
 	}
