@@ -91,6 +91,7 @@ type Cache struct {
 	resources map[string]*resource // by prefix
 	joining   map[string]*joining  // resources that AddResource is loading
 	marked    bookmarks
+	older     older
 	loadedAt  int64         // revision of the last load
 	wantPast  chan struct{} // holds a token where a watch from before the load was asked for
 	filled    chan struct{} // closed when the logs reach back before the load, or never will (see backfill)

@@ -105,6 +105,13 @@ func TestExpiredRevisionComesFromTheStore(t *testing.T) {
 	if err := w.st.Compact(t.Context(), 8); err != nil {
 		t.Fatal(err)
 	}
+	if s, err = w.cache.LoadAt(t.Context(), pods, 4); w.names(s, err) != "0 1 2" {
+		t.Fatal("the state is not kept for the next page")
+	}
+	if _, err := w.cache.LoadAt(t.Context(), pods, 5); !errors.Is(err, ErrExpired) {
+		t.Fatal(err)
+	}
+	w.cache.forgetOlder()
 	if _, err := w.cache.LoadAt(t.Context(), pods, 4); !errors.Is(err, ErrExpired) {
 		t.Fatal(err)
 	}

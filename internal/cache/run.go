@@ -82,6 +82,9 @@ func (c *Cache) close() {
 	if c.marked.timer != nil {
 		c.marked.timer.Stop()
 	}
+	if c.older.timer != nil {
+		c.older.timer.Stop()
+	}
 	c.memos.stop()
 	c.waits.close()
 	c.markFilled()

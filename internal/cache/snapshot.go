@@ -1,12 +1,6 @@
 package cache
 
-import (
-	"context"
-	"fmt"
-	"strings"
-
-	"minato.dev/minato/internal/store"
-)
+import "strings"
 
 // A Snapshot is the immutable state of one resource at one revision.
 type Snapshot struct {
@@ -99,23 +93,6 @@ func (c *Cache) pin(prefix string, s *Snapshot) {
 	pinned := append([]pin(nil), r.pinned[:at]...)
 	pinned = append(append(pinned, pin{s.revision, s.state}), r.pinned[at:]...)
 	r.pinned = pinned[max(0, len(pinned)-maxPinned):]
-}
-
-// LoadAt reads the state as of a revision that is older than the cache's log from the store.
-// Errors: ErrExpired where the store has compacted it, ErrUnknown, the store's.
-func (c *Cache) LoadAt(ctx context.Context, prefix string, revision int64) (*Snapshot, error) {
-	c.mu.RLock()
-	r := c.find(prefix)
-	c.mu.RUnlock()
-	if r == nil {
-		return nil, ErrUnknown
-	}
-	st := newState(r.Indexed)
-	_, err := c.list(ctx, r.Prefix, revision, func(kv store.KV) { st.set(nil, c.newObject(r, kv)) })
-	if err != nil {
-		return nil, fmt.Errorf("load %s at %d: %w", prefix, revision, err)
-	}
-	return &Snapshot{r.Prefix, revision, &st}, nil
 }
 
 // Revision is the revision of the cache that the snapshot shows.
