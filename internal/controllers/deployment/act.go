@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"minato.dev/minato/internal/client"
@@ -64,13 +63,17 @@ func (d *controller) act(ctx context.Context, dep *appsv1.Deployment, p plan) er
 	return d.note(ctx, dep, p.revision)
 }
 
-// note writes the revision on the Deployment, for kubectl rollout history.
+// note writes the revision on the Deployment, for kubectl rollout history. The controller's role may update, not patch.
 func (d *controller) note(ctx context.Context, dep *appsv1.Deployment, revision string) error {
 	if revision == "" || dep.Annotations[revisionAnnotation] == revision {
 		return nil
 	}
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, revisionAnnotation, revision)
-	written, err := client.Of(d.c, client.Deployments).Patch(ctx, dep.Namespace, dep.Name, types.MergePatchType, []byte(patch))
+	changed := dep.DeepCopy()
+	if changed.Annotations == nil {
+		changed.Annotations = map[string]string{}
+	}
+	changed.Annotations[revisionAnnotation] = revision
+	written, err := client.Of(d.c, client.Deployments).Update(ctx, changed)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
