@@ -58,6 +58,7 @@ type node struct {
 	rootfs string
 	cgroup string
 	n      atomic.Int32
+	check  func(t testing.TB, log string, lines int) // of the counting containers' logs
 }
 
 func ctxFor(t testing.TB) context.Context {
@@ -73,7 +74,7 @@ func newNode(t testing.TB) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-shimtest-%d/%s", os.Getpid(), filepath.Base(run))}
+	n := &node{t: t, check: checkCounted, dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-shimtest-%d/%s", os.Getpid(), filepath.Base(run))}
 	n.cfg = shim.Config{Binary: binary, RunDir: run, Cgroup: n.cgroup + "-shim", Log: slog.New(slog.DiscardHandler)}
 	n.rootfs = makeRootfs(t)
 	if n.Client, err = shim.Ensure(ctxFor(t), n.cfg); err != nil {

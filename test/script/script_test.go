@@ -76,6 +76,7 @@ func stories(t *testing.T, dir string) {
 			"registry":   registry,
 			"crash":      crash,
 			"lines":      lines,
+			"storm":      storm,
 			"footprint":  footprint,
 		},
 	})
