@@ -15,7 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// View is a mirror of one kind, kept current by one list and one watch. All readers of a process share it.
+// View is a mirror of one kind, kept current by one list and one watch. All readers of a process share it. Its objects
+// have no managedFields, a third of a Pod that no controller reads: an update that sends none leaves the server's be.
 //
 // State: starting -> synced (WaitSynced returns) -> following; an expired watch lists again and delivers the
 // difference, so that subscribers never miss a change and never see one twice.
@@ -241,6 +242,7 @@ func (v *View[T]) apply(e Event[T]) {
 
 // set and drop change one object and tell the listeners; the caller holds deliver.
 func (v *View[T]) set(k string, t T) {
+	t.SetManagedFields(nil)
 	v.mu.Lock()
 	old := v.items[k]
 	_, had := v.items[k]

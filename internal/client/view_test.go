@@ -137,6 +137,34 @@ func TestViewSurvivesBrokenWatches(t *testing.T) {
 	}
 }
 
+// TestUpdateFromView: what comes out of a view may be sent back; the server keeps who owns which field.
+func TestUpdateFromView(t *testing.T) {
+	srv := apiservertest.Start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	door := client.Of(srv.Client, client.ConfigMaps)
+	made, err := door.Create(ctx, configMap("owned", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := client.ViewOf(client.NewViews(ctx, client.New(srv.URL, http.DefaultTransport, "other"), slog.New(slog.DiscardHandler)), client.ConfigMaps)
+	if err := view.WaitFor(ctx, made.ResourceVersion); err != nil {
+		t.Fatal(err)
+	}
+	seen, ok := view.Get("default", "owned")
+	if !ok || seen.ManagedFields != nil || len(made.ManagedFields) != 1 {
+		t.Fatalf("view has %v, server made %v", seen, made.ManagedFields)
+	}
+	changed := seen.DeepCopy()
+	changed.Data["w"] = "b"
+	if changed, err = client.Of(client.New(srv.URL, http.DefaultTransport, "other"), client.ConfigMaps).Update(ctx, changed); err != nil {
+		t.Fatal(err)
+	}
+	if len(changed.ManagedFields) != 2 {
+		t.Errorf("owners after the update: %v", changed.ManagedFields)
+	}
+}
+
 func TestErrorsAreTheServersOwn(t *testing.T) {
 	c := apiservertest.Start(t).Client
 	door := client.Of(c, client.ConfigMaps)
