@@ -205,14 +205,25 @@ func TestAttach(t *testing.T) {
 	watcher, typist := attach(false), attach(true)
 	out1, out2, err1 := newReader(watcher.out), newReader(typist.out), newReader(typist.err)
 	// Attaching has no echo of its own: type until both have seen it.
-	for range 3 {
-		if _, err := typist.in.WriteString("hello\n"); err != nil {
-			t.Fatal(err)
+	seen, typed := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 1; ; n++ {
+			if _, err := typist.in.WriteString("hello\n"); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-seen:
+				typed <- n
+				return
+			}
 		}
-	}
+	}()
 	out2.until(t, "out hello\n")
 	err1.until(t, "err hello\n")
 	out1.until(t, "out hello\n")
+	close(seen)
+	times := <-typed
 	typist.in.Close()
 	out1.until(t, "bye\n")
 	for _, c := range []client{watcher, typist} {
@@ -223,7 +234,7 @@ func TestAttach(t *testing.T) {
 	if st := n.wait(r.ID); st.ExitCode != 0 {
 		t.Errorf("%+v", st)
 	}
-	if text := logText(t, r.LogPath); strings.Count(text, "out hello") != 3 || strings.Count(text, "err hello") != 3 {
+	if text := logText(t, r.LogPath); strings.Count(text, "out hello") != times || strings.Count(text, "err hello") != times {
 		t.Errorf("log %q", text)
 	}
 }
