@@ -19,6 +19,9 @@ const drainTime = 10 * time.Second
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	return run.With(ctx, func(scope *run.Scope) error {
 		scope.Go("warm", func(context.Context) error { Warm(); return nil })
+		if err := s.knowWriters(scope.Context()); err != nil {
+			return err
+		}
 		loaded := make(chan struct{})
 		scope.Go("cache", func(ctx context.Context) error { return s.cache.Run(ctx, func() { close(loaded) }) })
 		select {

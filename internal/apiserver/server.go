@@ -42,6 +42,7 @@ type Server struct {
 	kubelet   *kubelets
 
 	running atomic.Pointer[running] // set while Run runs
+	suspect atomic.Int64            // values up to this revision may be another writer's
 }
 
 // running is what a server has only between the begin and the end of Run.
@@ -128,7 +129,7 @@ func (s *Server) newCache() (*cache.Cache, error) {
 		s.kinds[r.GroupResource()] = res
 	}
 	for _, r := range api.Stored() {
-		cr := cache.Resource{Prefix: r.Prefix + "/", Index: indexer(r)}
+		cr := cache.Resource{Prefix: r.Prefix + "/", Index: indexer(r), Canonical: s.canonical(r)}
 		if r.Prefix == "/registry/pods" {
 			cr.Indexed = []string{"spec.nodeName"}
 		}

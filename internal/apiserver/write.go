@@ -40,7 +40,7 @@ type written struct {
 // current reads the object at key: from the cache, or from the store where fresh is asked for. nil: there is none.
 func (s *Server) current(ctx context.Context, r *resource, key string, fresh bool) (*state, error) {
 	if !fresh {
-		if o, ok := s.cache.Get(key); ok {
+		if o, ok := s.stored(key); ok {
 			return r.state(o.Value, o.Revision)
 		}
 	}

@@ -36,6 +36,9 @@ type Resource struct {
 	Prefix string
 	// Index reads the record from the stored bytes. An object whose bytes it cannot read stays in the cache with Err set.
 	Index func(key string, value []byte) (Meta, error)
+	// Canonical returns the form of a stored value that is served, which is the value itself where nothing is to change.
+	// It is called once for each value, before Index; nil leaves all as they are. What it cannot read stays as it is.
+	Canonical func(kv store.KV) ([]byte, error)
 	// Indexed are names of Fields by which Snapshot.ByField and WatchOptions.Field find objects without a scan.
 	Indexed []string
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"strings"
 	"sync/atomic"
 
@@ -15,7 +16,8 @@ type Object struct {
 	UID            string
 	Revision       int64 // of the write that made this state: the resourceVersion to show
 	CreateRevision int64
-	Value          []byte // as in the store, without the resourceVersion
+	Value          []byte // as in the store, or what Resource.Canonical made of it; without the resourceVersion
+	Recoded        bool   // Value is not what the store has
 	Labels         map[string]string
 	Fields         map[string]string
 	Deleting       bool
@@ -27,6 +29,14 @@ type Object struct {
 
 // newObject reads the index record of a stored value.
 func (c *Cache) newObject(r *resource, kv store.KV) *Object {
+	recoded := false
+	if r.Canonical != nil {
+		// Index reports what cannot be read.
+		if v, err := r.Canonical(kv); err == nil {
+			recoded = !bytes.Equal(v, kv.Value)
+			kv.Value = v
+		}
+	}
 	m, err := r.Index(kv.Key, kv.Value)
 	if err != nil {
 		m = metaFromKey(strings.TrimPrefix(kv.Key, r.Prefix))
@@ -40,6 +50,7 @@ func (c *Cache) newObject(r *resource, kv store.KV) *Object {
 		Revision:       kv.ModRevision,
 		CreateRevision: kv.CreateRevision,
 		Value:          kv.Value,
+		Recoded:        recoded,
 		Labels:         m.Labels,
 		Fields:         m.Fields,
 		Deleting:       m.Deleting,
@@ -68,7 +79,7 @@ func metaFromKey(rest string) Meta {
 func (o *Object) withRevision(revision int64) *Object {
 	return &Object{
 		Key: o.Key, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
-		Revision: revision, CreateRevision: o.CreateRevision, Value: o.Value,
+		Revision: revision, CreateRevision: o.CreateRevision, Value: o.Value, Recoded: o.Recoded,
 		Labels: o.Labels, Fields: o.Fields, Deleting: o.Deleting, Err: o.Err, ledger: o.ledger,
 	}
 }
