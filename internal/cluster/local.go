@@ -31,7 +31,10 @@ type LocalAnswer struct {
 }
 
 // local serves the image verbs of the command line.
-type local struct{ images *image.Store }
+type local struct {
+	images *image.Store
+	inUse  func(image.Image) bool
+}
 
 func (l local) run(ctx context.Context, socket string) error {
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -64,7 +67,7 @@ func (l local) list(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (l local) remove(w http.ResponseWriter, r *http.Request) {
-	answer(w, nil, l.images.Remove(r.Context(), r.FormValue("ref"), image.RemoveOptions{}))
+	answer(w, nil, l.images.Remove(r.Context(), r.FormValue("ref"), image.RemoveOptions{InUse: l.inUse}))
 }
 
 func (l local) load(w http.ResponseWriter, r *http.Request) {

@@ -57,7 +57,9 @@ func (n *node) run(ctx context.Context, ready func()) error {
 			return err
 		}
 		s.Go("cri client", func(ctx context.Context) error { <-ctx.Done(); return n.cri.Close() })
-		s.Go("local socket", func(ctx context.Context) error { return local{images}.run(ctx, n.a.paths.LocalSocket()) })
+		s.Go("local socket", func(ctx context.Context) error {
+			return local{images, server.ImageInUse}.run(ctx, n.a.paths.LocalSocket())
+		})
 		n.a.report("container runtime")
 		ready()
 		return nil

@@ -15,14 +15,15 @@ func (s *Server) RemoveImage(ctx context.Context, r *api.RemoveImageRequest) (*a
 	if ref == "" {
 		return nil, invalid("remove image: image is empty")
 	}
-	err := s.cfg.Images.Remove(ctx, ref, image.RemoveOptions{InUse: s.imageInUse})
+	err := s.cfg.Images.Remove(ctx, ref, image.RemoveOptions{InUse: s.ImageInUse})
 	if errors.Is(err, image.ErrNotFound) {
 		err = nil
 	}
 	return &api.RemoveImageResponse{}, err
 }
 
-func (s *Server) imageInUse(img image.Image) bool {
+// ImageInUse reports whether a container on this node is made of img or mounts it.
+func (s *Server) ImageInUse(img image.Image) bool {
 	for _, c := range s.containers.All() {
 		if c.ImageID == img.ID {
 			return true
