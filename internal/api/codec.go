@@ -264,6 +264,13 @@ func EncodeStorage(obj runtime.Object) ([]byte, error) {
 		return nil, fmt.Errorf("encode for storage: %w", err)
 	}
 	gvk := kinds[0]
+	if w := writtenAs(gvk); w != gvk {
+		// Conversion moves what both versions share.
+		if obj, err = Convert(obj.DeepCopyObject(), w.GroupVersion()); err != nil {
+			return nil, fmt.Errorf("encode for storage: %w", err)
+		}
+		gvk = w
+	}
 	name(obj, gvk)
 	if jsonStored(gvk.Group) {
 		b, err := json.Marshal(obj)
@@ -273,6 +280,17 @@ func EncodeStorage(obj runtime.Object) ([]byte, error) {
 		return append(b, '\n'), nil
 	}
 	return Encode(obj, Protobuf)
+}
+
+// Written is the kind that stored values name. It is Storage for all kinds but one: upstream writes definitions of custom
+// resources as v1beta1, whose form is more compact, and so does this program; they are handled as v1.
+func (r *Resource) Written() schema.GroupVersionKind { return writtenAs(r.Storage) }
+
+func writtenAs(gvk schema.GroupVersionKind) schema.GroupVersionKind {
+	if gvk.Group == apiextensionsGroup {
+		gvk.Version = "v1beta1"
+	}
+	return gvk
 }
 
 // jsonStored says whether etcd holds the group's kinds as JSON.

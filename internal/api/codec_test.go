@@ -173,8 +173,11 @@ func TestValuesOfAnotherServerBecomeCanonical(t *testing.T) {
 	crd := groupResource(apiextensionsGroup, "v1", "customresourcedefinitions")
 	old := `{"kind":"CustomResourceDefinition","apiVersion":"apiextensions.k8s.io/v1beta1","metadata":{"name":"ps.g.io"},"spec":{"group":"g.io","version":"v1","names":{"plural":"ps","kind":"P"},"scope":"Cluster","validation":{"openAPIV3Schema":{"type":"object"}}}}`
 	value, err = crd.Canonical([]byte(old))
-	if err != nil || !strings.Contains(string(value), `"apiVersion":"apiextensions.k8s.io/v1"`) {
+	if err != nil || !strings.Contains(string(value), `"preserveUnknownFields":true`) {
 		t.Errorf("%s (%v)", value, err)
+	}
+	if obj, err := crd.DecodeStorage(value); err != nil || obj.GetObjectKind().GroupVersionKind() != crd.Storage {
+		t.Errorf("%v (%v)", obj, err)
 	}
 }
 

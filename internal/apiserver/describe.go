@@ -85,6 +85,7 @@ func storageHash(r *api.Resource) string {
 	if !r.Stored() {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(r.Storage.Group + "/" + r.Storage.Version + "/" + r.Storage.Kind))
+	w := r.Written()
+	sum := sha256.Sum256([]byte(w.Group + "/" + w.Version + "/" + w.Kind))
 	return base64.StdEncoding.EncodeToString(sum[:8])
 }
