@@ -15,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
+
+	"minato.dev/minato/internal/cluster"
 )
 
 // inside says that this process already is in the namespace.
@@ -137,6 +139,9 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if err == nil && neg {
 		ts.Fatalf("up: succeeded unexpectedly")
+	}
+	if id, err := cluster.ReadIdentity(ts.Getenv("DATA")); err == nil {
+		ts.Setenv("CLUSTER", id.ID)
 	}
 }
 
