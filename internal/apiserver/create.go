@@ -144,9 +144,9 @@ func (c *call) insert(q *api.Request, obj api.Object, options runtime.Object, dr
 		return nil, err
 	}
 	key := c.res.Key(obj.GetNamespace(), obj.GetName())
-	value, err := api.EncodeStorage(obj)
+	value, err := c.encode(key, obj)
 	if err != nil {
-		return nil, apierrors.NewInternalError(err)
+		return nil, err
 	}
 	w := &written{state: state{obj: obj, value: value}, created: true}
 	if dryRun {

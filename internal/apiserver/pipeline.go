@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -180,10 +181,14 @@ func verbName(info *request.RequestInfo, r *http.Request) string {
 	if info.IsResourceRequest && longRunning(info, r) {
 		return "CONNECT"
 	}
-	if r.Method == http.MethodPatch && r.Header.Get("Content-Type") == "application/apply-patch+yaml" {
+	if isApply(r) {
 		return "APPLY"
 	}
 	return r.Method
+}
+
+func isApply(r *http.Request) bool {
+	return r.Method == http.MethodPatch && r.Header.Get("Content-Type") == string(types.ApplyYAMLPatchType)
 }
 
 // finish reports one ended request.

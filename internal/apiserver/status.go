@@ -35,13 +35,24 @@ func statusOf(err error) *metav1.Status {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return statusOf(timedOut(err))
+	case errors.Is(err, store.ErrTooLarge):
+		return failure(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, fmt.Sprintf("etcdserver: request is too large: "+
+			"an object of at most %d bytes can be stored: %v; split it into several objects", store.MaxValueBytes, err))
 	case errors.Is(err, store.ErrNoSpace):
-		return statusOf(apierrors.NewGenericServerResponse(http.StatusInsufficientStorage, "", schema.GroupResource{}, "", err.Error(), 0, false))
+		return failure(http.StatusInsufficientStorage, metav1.StatusReasonInternalError, "etcdserver: mvcc: database space exceeded: "+err.Error()+
+			"; free disk space below the data directory, or delete objects that nobody needs, and try again")
+	case errors.Is(err, store.ErrUnavailable):
+		st := failure(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, err.Error()+"; try again, and look at the disk or at etcd's other members where it lasts")
+		st.Details = &metav1.StatusDetails{RetryAfterSeconds: 1}
+		return st
 	case errors.Is(err, cache.ErrClosed), errors.Is(err, store.ErrClosed):
 		return statusOf(apierrors.NewServiceUnavailable("the server is shutting down"))
 	}
-	return &metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
-		Code: http.StatusInternalServerError, Reason: metav1.StatusReasonUnknown, Message: err.Error()}
+	return failure(http.StatusInternalServerError, metav1.StatusReasonUnknown, err.Error())
+}
+
+func failure(code int32, reason metav1.StatusReason, message string) *metav1.Status {
+	return &metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: code, Reason: reason, Message: message}
 }
 
 // writeStatus answers r with err in the encoding that r asked for, JSON where it asked for none that fits.

@@ -273,19 +273,34 @@ func (c *call) strategy() *api.Strategy {
 // store writes obj over cur, where anything changed.
 func (c *call) store(obj api.Object, cur *state, dryRun bool) (*written, error) {
 	obj.SetResourceVersion("")
-	value, err := api.EncodeStorage(obj)
+	key := c.res.Key(obj.GetNamespace(), obj.GetName())
+	value, err := c.encode(key, obj)
 	if err != nil {
-		return nil, apierrors.NewInternalError(err)
+		return nil, err
 	}
 	w := &written{state: state{obj: obj, value: value, revision: cur.revision}}
 	if !bytes.Equal(value, cur.value) && !dryRun {
-		w.revision, err = c.s.store.Update(c.ctx(), c.res.Key(obj.GetNamespace(), obj.GetName()), value, cur.revision, c.res.lifetime())
+		w.revision, err = c.s.store.Update(c.ctx(), key, value, cur.revision, c.res.lifetime())
 		if err != nil {
 			return nil, err
 		}
 	}
 	obj.SetResourceVersion(strconv.FormatInt(w.revision, 10))
 	return w, nil
+}
+
+// encode is obj as it will be stored. An object that is too large for the store only with its record of who owns which
+// field goes without that record, unless the write is about ownership itself.
+func (c *call) encode(key string, obj api.Object) ([]byte, error) {
+	value, err := api.EncodeStorage(obj)
+	if err == nil && len(key)+len(value) > store.MaxValueBytes && len(obj.GetManagedFields()) > 0 && !isApply(c.r) {
+		obj.SetManagedFields(nil)
+		value, err = api.EncodeStorage(obj)
+	}
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	return value, nil
 }
 
 // eventLifetime is how long Events are kept.

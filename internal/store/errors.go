@@ -19,6 +19,9 @@ var (
 	ErrNoSpace = errors.New("store is out of space")
 	// ErrTooLarge is returned when a value is larger than MaxValueBytes allows.
 	ErrTooLarge = errors.New("value is too large for the store")
+	// ErrUnavailable is returned when etcd does not answer for now: no leader, overloaded, a disk that hangs, or not reached.
+	// Whether a write happened is not known.
+	ErrUnavailable = errors.New("store does not answer")
 	// ErrInUse is returned by Open when another running program has the data directory.
 	ErrInUse = errors.New("data directory is in use by another running program")
 	// ErrClosed is returned when the store has been closed.

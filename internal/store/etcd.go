@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
 
 	"minato.dev/minato/internal/run"
 )
@@ -219,8 +220,19 @@ func (s *Etcd) failure(what string, err error) error {
 		err = ErrTooLarge
 	case s.closed.Load(), errors.Is(err, rpctypes.ErrStopped):
 		err = ErrClosed
+	case unavailable(err):
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("store: %s: %w", what, err)
+}
+
+// unavailable says whether etcd, and not the caller, is why there is no answer.
+func unavailable(err error) bool {
+	var e rpctypes.EtcdError
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Code() == codes.Unavailable || e.Code() == codes.DeadlineExceeded || e.Code() == codes.ResourceExhausted
 }
 
 func toKV(kv *mvccpb.KeyValue) KV {
