@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/klog/v2"
+
 	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/run"
 )
@@ -55,6 +57,8 @@ func Run(ctx context.Context, cfg Config, onPhase func(Phase)) error {
 	if err != nil {
 		return err
 	}
+	// Upstream's libraries log through this global, which writes to stderr in a format of its own until it is told otherwise.
+	klog.SetSlogLogger(cfg.Log.With("room", "library"))
 	held, err := lock(Paths{Data: cfg.DataDir}.lock())
 	if err != nil {
 		return err
