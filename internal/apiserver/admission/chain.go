@@ -46,7 +46,7 @@ func plugins() []plugin {
 	return []plugin{
 		namespaceLifecycle, limitRanger, serviceAccount, nodeRestriction, taintNodesByCondition, podSecurity(), priority, defaultTolerationSeconds,
 		defaultStorageClass, storageObjectInUseProtection, claimResize, runtimeClass, certificateApproval, certificateSigning,
-		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, webhooksMissing(), resourceQuota,
+		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, webhooksMissing(), unbuiltKinds, resourceQuota,
 	}
 }
 
