@@ -8,9 +8,10 @@ import (
 )
 
 // decide asks every plugin about every node and picks the best that fits. It is pure: draw breaks ties.
-func decide(p *framework.Pod, nodes map[string]*framework.Node, plugins []framework.Plugin, draw *rand.Rand) Verdict {
-	v := Verdict{Nodes: len(nodes), Refused: map[string][]string{}, Plugins: map[string]bool{}, Scores: map[string]int64{}}
-	for name, n := range nodes {
+func decide(p *framework.Pod, c framework.Cluster, plugins []framework.Plugin, draw *rand.Rand) Verdict {
+	v := Verdict{Nodes: len(c.Nodes), Refused: map[string][]string{}, Plugins: map[string]bool{}, Scores: map[string]int64{}}
+	plugins = prepare(p, c, plugins)
+	for name, n := range c.Nodes {
 		if plugin, reasons := refuse(p, n, plugins); reasons != nil {
 			v.Refused[name] = reasons
 			v.Plugins[plugin] = true
@@ -20,6 +21,20 @@ func decide(p *framework.Pod, nodes map[string]*framework.Node, plugins []framew
 	}
 	v.Node = best(v.Scores, draw)
 	return v
+}
+
+// prepare puts what has seen the whole cluster in the place of the plugins that need to.
+func prepare(p *framework.Pod, c framework.Cluster, plugins []framework.Plugin) []framework.Plugin {
+	out := make([]framework.Plugin, 0, len(plugins))
+	for _, pl := range plugins {
+		if pre, ok := pl.(framework.Preparer); ok {
+			if pl = pre.Prepare(p, c); pl == nil {
+				continue
+			}
+		}
+		out = append(out, pl)
+	}
+	return out
 }
 
 // refuse returns the first plugin that does not want p on n, with its reasons.

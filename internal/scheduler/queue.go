@@ -113,11 +113,14 @@ func (q *queue) park(it *item, now time.Time, retry bool) {
 }
 
 // wakeAll tries every parked pod again, each once its back-off has passed.
-func (q *queue) wakeAll() {
+func (q *queue) wakeAll() { q.wakeThose(func(*corev1.Pod) bool { return true }) }
+
+// wakeThose is wakeAll for the pods that which chooses.
+func (q *queue) wakeThose(which func(*corev1.Pod) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.all {
-		if it.parked && !it.woken {
+		if it.parked && !it.woken && which(it.pod) {
 			q.unpark(it)
 		}
 	}

@@ -10,12 +10,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"minato.dev/minato/internal/client"
@@ -55,7 +57,7 @@ func (s *Scheduler) Explain(ns, name string) (v Verdict, ok bool) {
 // Run schedules until ctx ends.
 func (s *Scheduler) Run(ctx context.Context) error {
 	pods, nodes := client.ViewOf(s.views, client.Pods), client.ViewOf(s.views, client.Nodes)
-	for _, wait := range []func(context.Context) error{nodes.WaitSynced, pods.WaitSynced} {
+	for _, wait := range []func(context.Context) error{nodes.WaitSynced, client.ViewOf(s.views, client.Namespaces).WaitSynced, pods.WaitSynced} {
 		if err := wait(ctx); err != nil {
 			return err
 		}
@@ -72,6 +74,15 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			s.place(scope, it)
 		}
 	})
+}
+
+// namespace returns the labels of a namespace, for affinity terms that select namespaces by them.
+func (s *Scheduler) namespace(name string) (labels.Set, bool) {
+	ns, ok := client.ViewOf(s.views, client.Namespaces).Get("", name)
+	if !ok {
+		return nil, false
+	}
+	return ns.Labels, true
 }
 
 func (s *Scheduler) nodeChanged(old, new *corev1.Node) {
@@ -94,6 +105,9 @@ func (s *Scheduler) podChanged(old, new *corev1.Pod) {
 		s.forget(new)
 		if new.Spec.NodeName != "" {
 			s.state.pod(new, ended(new))
+			if old == nil || old.Spec.NodeName == "" || !maps.Equal(old.Labels, new.Labels) {
+				s.queue.wakeThose(minds)
+			}
 		}
 		if ended(new) && (old == nil || !ended(old)) {
 			s.queue.wakeAll()
@@ -111,7 +125,7 @@ func (s *Scheduler) forget(p *corev1.Pod) {
 func (s *Scheduler) place(scope *run.Scope, it *item) {
 	p := framework.NewPod(it.pod)
 	v := s.state.decide(p, func(nodes map[string]*framework.Node) Verdict {
-		return decide(p, nodes, s.plugins, s.draw)
+		return decide(p, framework.Cluster{Nodes: nodes, Namespace: s.namespace}, s.plugins, s.draw)
 	})
 	if v.Node == "" {
 		s.queue.park(it, time.Now(), false)

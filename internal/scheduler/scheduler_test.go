@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"minato.dev/minato/internal/scheduler/framework"
@@ -56,6 +57,84 @@ func with(n *framework.Node, pods ...*corev1.Pod) *framework.Node {
 	return n
 }
 
+// cluster has one namespace with labels, "default" (team=a).
+func cluster(nodes map[string]*framework.Node) framework.Cluster {
+	return framework.Cluster{Nodes: nodes, Namespace: func(name string) (labels.Set, bool) {
+		return labels.Set{"team": "a"}, name == "default"
+	}}
+}
+
+func zone(name string) func(*corev1.Node) { return func(n *corev1.Node) { n.Labels["zone"] = name } }
+
+func labelled(app string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Labels = map[string]string{"app": app} }
+}
+
+func beside(app string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: terms(app)}}
+	}
+}
+
+func away(app string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: terms(app)}}
+	}
+}
+
+func terms(app string) []corev1.PodAffinityTerm {
+	return []corev1.PodAffinityTerm{{TopologyKey: "zone", LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}}}
+}
+
+func elsewhere(ns string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Namespace = ns } }
+
+func spread(skew int32, min *int32) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: skew, TopologyKey: "zone", MinDomains: min, WhenUnsatisfiable: corev1.DoNotSchedule,
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}}
+	}
+}
+
+// TestTogetherAndApart places the pod "p" (app=web where it says so) among pods "x" and "y".
+func TestTogetherAndApart(t *testing.T) {
+	two := int32(2)
+	x := func(change ...func(*corev1.Pod)) *corev1.Pod {
+		return pod(append([]func(*corev1.Pod){named("x")}, change...)...)
+	}
+	for name, c := range map[string]struct {
+		pod     *corev1.Pod
+		nodes   []*framework.Node
+		node    string
+		message string
+	}{
+		"beside one":           {pod(beside("db")), []*framework.Node{node("a", zone("1")), with(node("b", zone("2")), x(labelled("db")))}, "b", ""},
+		"beside nobody":        {pod(beside("db")), []*framework.Node{node("a", zone("1"))}, "", "0/1 nodes are available: 1 node(s) didn't match pod affinity rules."},
+		"beside itself":        {pod(labelled("web"), beside("web")), []*framework.Node{node("a", zone("1"))}, "a", ""},
+		"beside, no such key":  {pod(labelled("web"), beside("web")), []*framework.Node{node("a")}, "", "0/1 nodes are available: 1 node(s) didn't match pod affinity rules."},
+		"other namespace":      {pod(beside("db")), []*framework.Node{with(node("a", zone("1")), x(labelled("db"), elsewhere("other")))}, "", "0/1 nodes are available: 1 node(s) didn't match pod affinity rules."},
+		"away from one":        {pod(away("web")), []*framework.Node{with(node("a", zone("1")), x(labelled("web"))), node("b", zone("1")), node("c", zone("2"))}, "c", ""},
+		"away from all":        {pod(away("web")), []*framework.Node{with(node("a", zone("1")), x(labelled("web")))}, "", "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules."},
+		"they want it away":    {pod(labelled("web")), []*framework.Node{with(node("a", zone("1")), x(away("web"))), node("b", zone("2"))}, "b", ""},
+		"they all want it off": {pod(labelled("web")), []*framework.Node{with(node("a", zone("1")), x(away("web")))}, "", "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules."},
+		"spread":               {pod(labelled("web"), spread(1, nil)), []*framework.Node{with(node("a", zone("1")), x(labelled("web"))), node("b", zone("2"))}, "b", ""},
+		"spread, no label":     {pod(labelled("web"), spread(1, nil)), []*framework.Node{node("a")}, "", "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label)."},
+		"too few domains":      {pod(labelled("web"), spread(1, &two)), []*framework.Node{with(node("a", zone("1")), x(labelled("web")))}, "", "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints."},
+		"claims": {pod(func(p *corev1.Pod) { p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu"}} }), []*framework.Node{node("a")}, "",
+			"0/1 nodes are available: 1 node(s) cannot serve resource claims: dynamic resource allocation is not built in this version."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nodes := map[string]*framework.Node{}
+			for _, n := range c.nodes {
+				nodes[n.Name] = n
+			}
+			v := decide(framework.NewPod(c.pod), cluster(nodes), plugins.Default(), rand.New(rand.NewPCG(1, 1)))
+			if v.Node != c.node || c.node == "" && v.Message() != c.message {
+				t.Errorf("node %q, message %q; want %q, %q", v.Node, v.Message(), c.node, c.message)
+			}
+		})
+	}
+}
+
 func TestDecide(t *testing.T) {
 	tainted := func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: "k", Effect: corev1.TaintEffectNoSchedule}} }
 	cordoned := func(n *corev1.Node) { n.Spec.Unschedulable = true }
@@ -89,7 +168,7 @@ func TestDecide(t *testing.T) {
 			for _, n := range c.nodes {
 				nodes[n.Name] = n
 			}
-			v := decide(framework.NewPod(c.pod), nodes, plugins.Default(), rand.New(rand.NewPCG(1, 1)))
+			v := decide(framework.NewPod(c.pod), cluster(nodes), plugins.Default(), rand.New(rand.NewPCG(1, 1)))
 			if v.Node != c.node || c.node == "" && v.Message() != c.message {
 				t.Errorf("node %q, message %q; want %q, %q", v.Node, v.Message(), c.node, c.message)
 			}
@@ -104,7 +183,7 @@ func TestStatePromisesRoom(t *testing.T) {
 	place := func(p *corev1.Pod) string {
 		fp := framework.NewPod(p)
 		return s.decide(fp, func(nodes map[string]*framework.Node) Verdict {
-			return decide(fp, nodes, plugins.Default(), rand.New(rand.NewPCG(1, 1)))
+			return decide(fp, cluster(nodes), plugins.Default(), rand.New(rand.NewPCG(1, 1)))
 		}).Node
 	}
 	if place(pod(named("x"), asks("1500m"))) != "a" {

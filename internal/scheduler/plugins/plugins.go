@@ -15,6 +15,9 @@ func Default() []framework.Plugin {
 		NodeAffinity{},
 		NodePorts{},
 		NodeResourcesFit{},
+		DynamicResources{},
+		PodTopologySpread{},
+		InterPodAffinity{},
 		BalancedAllocation{},
 		ImageLocality{},
 	}
