@@ -88,6 +88,12 @@ func (r Resource[T]) Patch(ctx context.Context, ns, name string, t types.PatchTy
 	return r.one(ctx, Request{Method: http.MethodPatch, Path: r.Path(ns, append([]string{name}, sub...)...), ContentType: string(t), Body: data})
 }
 
+// Apply merges an apply configuration, in JSON or YAML, into an object as manager's, which takes over what others manage.
+func (r Resource[T]) Apply(ctx context.Context, ns, name, manager string, data []byte) (T, error) {
+	return r.one(ctx, Request{Method: http.MethodPatch, Path: r.Path(ns, name), ContentType: string(types.ApplyYAMLPatchType), Body: data,
+		Query: url.Values{"fieldManager": {manager}, "force": {"true"}}})
+}
+
 // Delete removes an object. A zero o uses the kind's own grace period and propagation.
 func (r Resource[T]) Delete(ctx context.Context, ns, name string, o metav1.DeleteOptions) error {
 	o.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"}

@@ -51,6 +51,9 @@ func (a *assembly) minds(ctx context.Context, p *plane, dnsReady func()) error {
 func (a *assembly) controllers(s *run.Scope, p *plane, vs *client.Views) ([]control.Controller, error) {
 	var failed error
 	list := controllers.All(func(account string) (*client.Views, *client.Recorder) {
+		if account == "" {
+			return vs, nil
+		}
 		c, err := p.account(account)
 		if err != nil {
 			failed = err
@@ -59,7 +62,7 @@ func (a *assembly) controllers(s *run.Scope, p *plane, vs *client.Views) ([]cont
 		rec := client.NewRecorder(c, a.log, account, "")
 		s.Go("events of "+account, rec.Run)
 		return vs.As(c), rec
-	}, a.pki.CA.CertPEM, a.log)
+	}, p.knowledge(), a.log)
 	return list, failed
 }
 

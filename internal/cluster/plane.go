@@ -17,6 +17,8 @@ import (
 	"minato.dev/minato/internal/apiserver/bootstrap"
 	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/controllers"
+	"minato.dev/minato/internal/controllers/resourcequota"
 	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/run"
 	"minato.dev/minato/internal/store"
@@ -26,6 +28,7 @@ import (
 type plane struct {
 	a      *assembly
 	server *apiserver.Server // set before ready
+	tokens *authn.Issuer     // set before ready
 }
 
 // run opens the store, loads the API server and answers on l until ctx ends.
@@ -97,6 +100,7 @@ func (p *plane) secure(o *apiserver.Objects) (apiserver.Security, error) {
 	if err != nil {
 		return apiserver.Security{}, err
 	}
+	p.tokens = tokens
 	az := authz.New(authz.Config{CaughtUp: o.CaughtUp})
 	for _, gr := range authz.Watched() {
 		o.OnChange(gr, az.Observe)
@@ -110,6 +114,14 @@ func (p *plane) secure(o *apiserver.Objects) (apiserver.Security, error) {
 				return changed, o.Update(ctx, corev1.Resource("resourcequotas"), runtime.Object(changed))
 			}}),
 	}, nil
+}
+
+// knowledge is what the controllers must know of the API server's rules.
+func (p *plane) knowledge() controllers.Knowledge {
+	return controllers.Knowledge{CA: p.a.pki.CA.CertPEM, Aggregate: bootstrap.Aggregate, Sign: p.tokens.LegacyToken,
+		Quota: resourcequota.Counting{Counted: admission.QuotaCounts, Used: func(ctx context.Context, q *corev1.ResourceQuota) (corev1.ResourceList, error) {
+			return admission.QuotaUsage(ctx, p.server.Objects(), q)
+		}}}
 }
 
 // address is where clients on other machines reach the API server.

@@ -9,6 +9,7 @@ import (
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/clusterroleaggregation"
 	"minato.dev/minato/internal/controllers/deployment"
 	"minato.dev/minato/internal/controllers/endpoints"
 	"minato.dev/minato/internal/controllers/endpointslice"
@@ -17,16 +18,26 @@ import (
 	"minato.dev/minato/internal/controllers/node"
 	"minato.dev/minato/internal/controllers/podgc"
 	"minato.dev/minato/internal/controllers/replicaset"
+	"minato.dev/minato/internal/controllers/resourcequota"
 	"minato.dev/minato/internal/controllers/rootca"
 	"minato.dev/minato/internal/controllers/serviceaccount"
+	"minato.dev/minato/internal/controllers/token"
 )
 
 // A Door gives a controller its clothes: the shared views with a client that writes as the service account
 // kube-system/<account>, as upstream's bootstrap roles have it, and a recorder whose events name that account.
 type Door func(account string) (*client.Views, *client.Recorder)
 
-// All returns every controller. ca is the PEM of the cluster's authority, for the pods.
-func All(door Door, ca []byte, log *slog.Logger) (list []control.Controller) {
+// Knowledge is what controllers must know of the cluster and of the API server's own rules; the cluster assembly has it.
+type Knowledge struct {
+	CA        []byte                           // PEM of the cluster's authority, for the pods
+	Aggregate clusterroleaggregation.Aggregate // the rules of an aggregated role
+	Quota     resourcequota.Counting           // what a quota counts
+	Sign      token.Sign                       // a service account's token without end
+}
+
+// All returns every controller. The account "" is the controller manager itself.
+func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller) {
 	for _, c := range []struct {
 		account string
 		make    func(*client.Views, *client.Recorder, *slog.Logger) control.Controller
@@ -41,10 +52,21 @@ func All(door Door, ca []byte, log *slog.Logger) (list []control.Controller) {
 		{"service-account-controller", serviceaccount.New},
 		{"node-controller", node.NewLifecycle},
 		{"node-controller", node.NewEviction},
+		{"root-ca-cert-publisher", func(vs *client.Views, _ *client.Recorder, log *slog.Logger) control.Controller {
+			return rootca.New(vs, know.CA, log)
+		}},
+		{clusterroleaggregation.Account, func(vs *client.Views, _ *client.Recorder, log *slog.Logger) control.Controller {
+			return clusterroleaggregation.New(vs, know.Aggregate, log)
+		}},
+		{resourcequota.Account, func(vs *client.Views, _ *client.Recorder, log *slog.Logger) control.Controller {
+			return resourcequota.New(vs, know.Quota, log)
+		}},
+		{"", func(vs *client.Views, _ *client.Recorder, log *slog.Logger) control.Controller {
+			return token.New(vs, know.CA, know.Sign, log)
+		}},
 	} {
 		views, events := door(c.account)
 		list = append(list, c.make(views, events, log))
 	}
-	views, _ := door("root-ca-cert-publisher")
-	return append(list, rootca.New(views, ca, log))
+	return list
 }

@@ -39,7 +39,7 @@ func open(t *testing.T) *harbour {
 	s := run.NewScope(ctx)
 	rec := client.NewRecorder(srv.Client, log, "test", "")
 	s.Go("events", rec.Run)
-	list := controllers.All(func(string) (*client.Views, *client.Recorder) { return vs, rec }, []byte("CA"), log)
+	list := controllers.All(func(string) (*client.Views, *client.Recorder) { return vs, rec }, knowledge(srv), log)
 	s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, log, list) })
 	s.Go("scheduler", scheduler.New(vs, rec, log).Run)
 	h := &harbour{t, srv.Client, vs}

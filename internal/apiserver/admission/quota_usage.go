@@ -120,6 +120,17 @@ func resourceOf(name corev1.ResourceName) (schema.GroupResource, bool) {
 	return pods, !strings.Contains(s, "/") || strings.HasPrefix(s, corev1.DefaultResourceRequestsPrefix)
 }
 
+// QuotaCounts names the resources whose objects q limits, in order.
+func QuotaCounts(q *corev1.ResourceQuota) (out []schema.GroupResource) {
+	for name := range q.Spec.Hard {
+		if gr, ok := resourceOf(name); ok && !slices.Contains(out, gr) {
+			out = append(out, gr)
+		}
+	}
+	slices.SortFunc(out, func(a, b schema.GroupResource) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
 // zero is nothing, written as quantities of this name are.
 func zero(name corev1.ResourceName) resource.Quantity {
 	if strings.Contains(string(name), "memory") || strings.Contains(string(name), "storage") {
