@@ -101,7 +101,7 @@ func TestExec(t *testing.T) {
 	if res, err := x.Wait(ctx); err != nil || res.ExitCode != 137 {
 		t.Errorf("killed: %+v, %v", res, err)
 	}
-	out, _, _ := n.execOut(r.ID, shim.ExecRequest{Args: sh("ps -o pid,pgid,sid,stat,args | grep '[s]leep' | grep -v ' Z '")}, "")
+	out, _, _ := n.execOut(r.ID, shim.ExecRequest{Args: sh("ps -o pid,pgid,sid,stat,args | grep '[s]leep' | grep -v ' Z'")}, "")
 	if strings.Count(out, "\n") != 1 {
 		t.Errorf("live on after the kill, want init alone:\n%s", out)
 	}

@@ -33,33 +33,57 @@ func (g *collector) reconcile(ctx context.Context, k control.Key) (control.Resul
 	return control.Result{}, g.collect(ctx, o)
 }
 
-// collect deletes o when all its owners are gone, and cuts dead references when some are.
+// collect deletes o when all its owners are gone, and cuts dead references when some are. The graph only says that it may
+// be time: what is done, is done to the object as it is now, for the graph may not have seen that it was orphaned.
 func (g *collector) collect(ctx context.Context, o *object) error {
-	var solid, dangling, waiting []metav1.OwnerReference
+	if f, err := g.findings(ctx, o); err != nil || f.rest(o) {
+		return err
+	}
+	live, err := g.door(o).Get(ctx, o.namespace, o.name)
+	if err != nil {
+		return gone(err)
+	}
+	if live.UID != o.uid || live.DeletionTimestamp != nil {
+		return nil
+	}
+	now := newObject(o.gvr, live)
+	f, err := g.findings(ctx, now)
+	switch {
+	case err != nil || f.rest(now):
+		return err
+	case len(f.solid) > 0:
+		return g.cut(ctx, now, append(f.dangling, f.waiting...))
+	case len(f.waiting) > 0 && len(g.graph.dependentsOf(o.uid)) > 0:
+		return g.delete(ctx, now, live.ResourceVersion, metav1.DeletePropagationForeground)
+	default:
+		return g.delete(ctx, now, live.ResourceVersion, g.propagation(now))
+	}
+}
+
+// findings are an object's owners by their state.
+type findings struct{ solid, dangling, waiting []metav1.OwnerReference }
+
+// rest reports that there is nothing to do about o: it has no owners, or none of them is gone or waits for it.
+func (f findings) rest(o *object) bool {
+	return len(o.owners) == 0 || len(f.solid) > 0 && len(f.dangling)+len(f.waiting) == 0
+}
+
+func (g *collector) findings(ctx context.Context, o *object) (f findings, err error) {
 	for _, ref := range o.owners {
 		state, err := g.ownerState(ctx, o, ref)
 		if err != nil {
-			return err
+			return f, err
 		}
 		switch state {
 		case ownerThere:
-			solid = append(solid, ref)
+			f.solid = append(f.solid, ref)
 		case ownerGone:
-			dangling = append(dangling, ref)
+			f.dangling = append(f.dangling, ref)
 		case ownerWaits:
-			waiting = append(waiting, ref)
+			f.waiting = append(f.waiting, ref)
 		}
 	}
-	switch {
-	case len(solid) > 0 && len(dangling)+len(waiting) == 0, len(o.owners) == 0:
-		return nil
-	case len(solid) > 0:
-		return g.cut(ctx, o, append(dangling, waiting...))
-	case len(waiting) > 0 && len(g.graph.dependentsOf(o.uid)) > 0:
-		return g.delete(ctx, o, metav1.DeletePropagationForeground)
-	default:
-		return g.delete(ctx, o, g.propagation(o))
-	}
+	return f, nil
 }
 
 // propagation respects a finalizer that asks for more than background.
@@ -159,10 +183,11 @@ func (g *collector) door(o *object) client.Resource[*metav1.PartialObjectMetadat
 	return client.Of(g.c, client.MetadataKind(o.gvr, "", o.namespace != ""))
 }
 
-func (g *collector) delete(ctx context.Context, o *object, p metav1.DeletionPropagation) error {
+// delete removes o where it still is the version that was judged; a conflict comes back, to be judged again.
+func (g *collector) delete(ctx context.Context, o *object, version string, p metav1.DeletionPropagation) error {
 	err := g.door(o).Delete(ctx, o.namespace, o.name, metav1.DeleteOptions{PropagationPolicy: &p,
-		Preconditions: &metav1.Preconditions{UID: &o.uid}})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		Preconditions: &metav1.Preconditions{UID: &o.uid, ResourceVersion: &version}})
+	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err == nil {
