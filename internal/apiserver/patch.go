@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	kjson "sigs.k8s.io/json"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
@@ -195,12 +196,21 @@ func (p *patchCall) strategic(old api.Object) (api.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.complain(unknown, string(p.body)); err != nil {
+	if err := p.complain(unknown, shownPatch(p.body)); err != nil {
 		return nil, err
 	}
 	into.GetObjectKind().SetGroupVersionKind(p.res.GVK())
 	api.Default(into)
 	return p.res.Hub(into)
+}
+
+// shownPatch is a strategic patch as upstream's errors show it: as the map that it is read into.
+func shownPatch(body []byte) string {
+	var m map[string]any
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &m); err != nil {
+		return string(body)
+	}
+	return fmt.Sprintf("%+v", m)
 }
 
 // applyConfiguration merges a configuration with what its manager applied before (server-side apply).
@@ -230,7 +240,9 @@ func (p *patchCall) applyConfiguration(old api.Object) (api.Object, error) {
 			if fieldValidation(p.options.FieldValidation) == api.Strict {
 				return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding patch: %v", err))
 			}
-			p.warn.add(strings.Split(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: yaml: unmarshal errors:\n"), "\n")...)
+			for line := range strings.Lines(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: yaml: unmarshal errors:\n")) {
+				p.warn.add(strings.TrimSpace(line))
+			}
 		}
 	}
 	if _, err := meta.Accessor(out); err != nil {
