@@ -1,0 +1,144 @@
+// Command write measures what it costs the servers to create and to get a ConfigMap of 1 KB, ours and upstream's
+// kube-apiserver with etcd, in turns, over TLS and HTTP/2, with the same client.
+//
+//	go run ./bench/write [-minato bin/minato] [-upstream DIR] [-rounds 7] [-n 500]
+//
+// Server CPU is that of all processes in the side's network namespace: for ours the whole one-node cluster, whose
+// controllers see the writes too; for upstream's kube-apiserver and etcd.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/bench/sides"
+)
+
+func main() {
+	var f sides.Flags
+	f.Register()
+	rounds := flag.Int("rounds", 7, "rounds, ours and upstream's in turns")
+	n := flag.Int("n", 500, "ConfigMaps a round")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := write(ctx, f, *rounds, *n); err != nil {
+		fmt.Fprintln(os.Stderr, "bench/write:", err)
+		os.Exit(1)
+	}
+}
+
+// result is what one operation cost in each round; wall holds every operation.
+type result struct{ server, client, wall []time.Duration }
+
+func write(ctx context.Context, f sides.Flags, rounds, n int) (err error) {
+	both, err := sides.Both(ctx, f, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, s := range both {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	verbs := []struct {
+		name string
+		do   func(context.Context, *http.Client, string, string) error
+	}{{"create", create}, {"get", get}}
+	results := make([][2]result, len(verbs))
+	for r := range rounds + 1 {
+		for i, s := range both {
+			for v, verb := range verbs {
+				into := &results[v][i]
+				if r == 0 {
+					into = &result{} // the first round warms up
+				}
+				if err := round(ctx, s, r, n, verb.do, into); err != nil {
+					return fmt.Errorf("%s: %s: %w", s.Name, verb.name, err)
+				}
+			}
+		}
+	}
+	m := measure.Median
+	rows := [][]string{{"ConfigMap of 1 KB", "ours, server CPU", "upstream", "ratio", "to reach", "ours, wall p50", "upstream", "ours, wall p99", "upstream", "ours, client CPU", "upstream"}}
+	for v, verb := range verbs {
+		a, b := results[v][0], results[v][1]
+		rows = append(rows, []string{verb.name, sides.Ms(m(a.server)), sides.Ms(m(b.server)), sides.Ratio(m(a.server), m(b.server)), "3x",
+			sides.Ms(m(a.wall)), sides.Ms(m(b.wall)), sides.Ms(p99(a.wall)), sides.Ms(p99(b.wall)), sides.Ms(m(a.client)), sides.Ms(m(b.client))})
+	}
+	fmt.Printf("One ConfigMap after another, JSON, HTTP/2 over TLS, medians of %d rounds of %d, in turns; %s.\n\n", rounds, n, measure.Load())
+	measure.Table(os.Stdout, rows)
+	return sides.PrintMemory(both...)
+}
+
+func p99(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)*99/100]
+}
+
+func round(ctx context.Context, s *sides.Side, r, n int, do func(context.Context, *http.Client, string, string) error, into *result) error {
+	c := s.Client(false)
+	defer c.CloseIdleConnections()
+	cpu, err := s.CPU()
+	if err != nil {
+		return err
+	}
+	own := sides.Own()
+	for i := range n {
+		began := time.Now()
+		if err := do(ctx, c, s.URL, fmt.Sprintf("bench-%d-%d", r, i)); err != nil {
+			return err
+		}
+		into.wall = append(into.wall, time.Since(began))
+	}
+	client := sides.Own() - own
+	after, err := s.CPU()
+	into.server, into.client = append(into.server, (after-cpu)/time.Duration(n)), append(into.client, client/time.Duration(n))
+	return err
+}
+
+const path = "/api/v1/namespaces/default/configmaps"
+
+var data = strings.Repeat("0123456789abcdef", 64)
+
+func create(ctx context.Context, c *http.Client, url, name string) error {
+	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q},"data":{"value":%q}}`, name, data)
+	return do(ctx, c, http.MethodPost, url+path, body, http.StatusCreated)
+}
+
+func get(ctx context.Context, c *http.Client, url, name string) error {
+	return do(ctx, c, http.MethodGet, url+path+"/"+name, "", http.StatusOK)
+}
+
+func do(ctx context.Context, c *http.Client, method, url, body string, want int) error {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != want {
+		err = fmt.Errorf("%s: %.300s", resp.Status, b)
+	}
+	return err
+}
