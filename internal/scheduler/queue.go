@@ -21,6 +21,7 @@ type queue struct {
 	all    map[string]*item // active and parked, by namespace/name
 	wake   chan struct{}
 	timer  *time.Timer
+	rings  time.Time // when timer will fire; zero while it is not armed
 	seq    uint64
 }
 
@@ -144,7 +145,13 @@ func (q *queue) activate(it *item) {
 	}
 }
 
+// arm sees to it that due runs in d, or sooner where a sooner back-off ends.
 func (q *queue) arm(d time.Duration) {
+	at := time.Now().Add(d)
+	if !q.rings.IsZero() && q.rings.Before(at) {
+		return
+	}
+	q.rings = at
 	if q.timer == nil {
 		q.timer = time.AfterFunc(d, q.due)
 		return
@@ -156,6 +163,7 @@ func (q *queue) arm(d time.Duration) {
 func (q *queue) due() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.rings = time.Time{}
 	next := time.Duration(-1)
 	for _, it := range q.all {
 		if !it.parked || !it.woken {

@@ -246,3 +246,22 @@ func TestQueueParksAndWakes(t *testing.T) {
 		}
 	})
 }
+
+func TestQueueLongBackOffDelaysNoShorterOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.stop()
+		start := time.Now()
+		for name, tries := range map[string]int{"short": 0, "long": 3} {
+			q.park(&item{pod: pod(named(name)), tries: tries}, start, false)
+		}
+		for _, name := range []string{"short", "long"} {
+			q.wakeThose(func(p *corev1.Pod) bool { return p.Name == name })
+		}
+		for _, want := range []string{"short 1", "long 8"} {
+			if got := fmt.Sprint(q.pop(t.Context()).pod.Name, " ", time.Since(start).Seconds()); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+	})
+}
