@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -44,10 +45,34 @@ func open(root *os.Root, sub string) (*os.File, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
-	if err := root.MkdirAll(sub, 0o750); err != nil {
+	if err := makeLike(root, sub); err != nil {
 		return nil, err
 	}
 	return openBeneath(root, sub)
+}
+
+// makeLike makes sub and its parents with the volume's own mode, umask or not: who may write to the volume may write to
+// its new part.
+func makeLike(root *os.Root, sub string) error {
+	st, err := root.Stat(".")
+	if err != nil {
+		return err
+	}
+	parts := strings.Split(filepath.Clean(sub), "/")
+	for i := range parts {
+		dir := filepath.Join(parts[:i+1]...)
+		err := root.Mkdir(dir, 0o750)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := root.Chmod(dir, st.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func openBeneath(root *os.Root, sub string) (*os.File, error) {

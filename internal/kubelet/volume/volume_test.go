@@ -233,6 +233,9 @@ func TestSubPath(t *testing.T) {
 			t.Errorf("subPath %q: %s, %v", sub, path, err)
 		}
 	}
+	if st, err := os.Stat(filepath.Join(base, "new", "dir")); err != nil || st.Mode().Perm() != 0o777 {
+		t.Errorf("a new directory in a volume with mode 0777: %v, %v", st, err)
+	}
 	if path, err := r.SubPath(pod, "v", base, "in/f", "c", 1); err != nil {
 		t.Errorf("a second time: %s, %v", path, err)
 	}
