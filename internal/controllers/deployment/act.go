@@ -34,7 +34,9 @@ func (d *controller) act(ctx context.Context, dep *appsv1.Deployment, p plan) er
 			return fmt.Errorf("create ReplicaSet %s: %w", p.create.Name, err)
 		}
 		newest = rs.ResourceVersion
-		d.events.Event(dep, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %d", rs.Name, *rs.Spec.Replicas)
+		if n := *rs.Spec.Replicas; n > 0 {
+			d.events.Event(dep, corev1.EventTypeNormal, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %d", rs.Name, n)
+		}
 	}
 	for was, rs := range p.update {
 		written, err := door.Update(ctx, rs)

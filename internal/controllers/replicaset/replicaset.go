@@ -147,6 +147,9 @@ func (r *controller) create(ctx context.Context, rs *appsv1.ReplicaSet, n int) e
 		n -= batch
 		err := each(ctx, batch, func(ctx context.Context, _ int) error {
 			pod, err := client.Of(r.c, client.Pods).Create(ctx, newPod(rs))
+			if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+				return nil // the set itself is about to go
+			}
 			if err != nil {
 				r.events.Event(rs, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
 				return fmt.Errorf("create pod: %w", err)
