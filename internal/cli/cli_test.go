@@ -29,6 +29,9 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"up --config /nowhere --data-dir " + dir, 2, "/nowhere"},
 		{"status --data-dir " + dir, 3, "start one with `minato up`"},
 		{"image ls --data-dir " + dir, 1, "no cluster in"},
+		{"image nonsense", 1, "unknown command"},
+		{"image", 0, "pull"},
+		{"kubectl get nodes --data-dir " + dir, 1, "start one with `minato up`"},
 		{"image pull --user nobody x --data-dir " + dir, 2, "NAME:PASSWORD"},
 		{"down --data-dir " + filepath.Join(dir, "none"), 0, "No cluster was ever started"},
 	} {
@@ -90,6 +93,17 @@ func TestTakeDataDir(t *testing.T) {
 		dir, rest := takeDataDir(strings.Fields(in))
 		if got := dir + "|" + strings.Join(rest, " "); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestClusterless(t *testing.T) {
+	for args, want := range map[string]bool{
+		"": true, "--help": true, "get --help": true, "help get": true, "completion bash": true, "version --client": true,
+		"get nodes": false, "version": false, "exec p -- ls --help": false,
+	} {
+		if got := clusterless(strings.Fields(args)); got != want {
+			t.Errorf("kubectl %s: needs no cluster: %v, want %v", args, got, want)
 		}
 	}
 }

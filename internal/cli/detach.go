@@ -57,8 +57,16 @@ func (e *env) detach(ctx context.Context, cfg cluster.Config, f *upFlags) error 
 		return fmt.Errorf("the cluster ended before it was ready:\n%s\nThe whole log is %s", tail(paths.Log(), start, 12), paths.Log())
 	}
 	e.welcome(cfg, f.merge, last.After)
-	fmt.Fprintf(e.out, "It runs as process %d and logs to %s; `minato down` stops it.\n", pid, paths.Log())
+	fmt.Fprintf(e.out, "It runs as process %d and logs to %s; `%s` stops it.\n", pid, paths.Log(), downCommand(cfg.DataDir))
 	return nil
+}
+
+// downCommand is what a user types to stop the cluster in data.
+func downCommand(data string) string {
+	if data == defaultDataDir() {
+		return "minato down"
+	}
+	return "minato down --data-dir " + data
 }
 
 func spawn(cfg cluster.Config, f *upFlags, log *os.File) (phases *os.File, pid int, err error) {

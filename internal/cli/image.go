@@ -21,7 +21,7 @@ import (
 )
 
 func (e *env) image() *cobra.Command {
-	c := &cobra.Command{Use: "image", Short: "Manage the images of this node"}
+	c := &cobra.Command{Use: "image", Short: "Manage the images of this node", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	for _, verb := range []*cobra.Command{e.imageLoad(), e.imagePull(), e.imageList(), e.imageRemove()} {
 		e.dataDir(verb)
 		c.AddCommand(verb)

@@ -27,7 +27,7 @@ func (e *env) kubectl() *cobra.Command {
 				return err
 			}
 			config := cluster.Paths{Data: data}.AdminKubeconfig()
-			if _, err := os.Stat(config); err != nil {
+			if _, err := os.Stat(config); err != nil && !clusterless(rest) {
 				return fmt.Errorf("no cluster in %s; start one with `minato up`", data)
 			}
 			environ := append(os.Environ(), "KUBECONFIG="+config)
@@ -62,4 +62,20 @@ func findKubectl() (string, error) {
 		return "", fmt.Errorf("no kubectl beside this program or on PATH; `make build` builds one")
 	}
 	return path, nil
+}
+
+// clusterless reports whether kubectl needs no cluster for these arguments: a user may ask for help before there is one.
+func clusterless(args []string) bool {
+	if len(args) == 0 {
+		return true
+	}
+	for _, a := range args {
+		if a == "--" {
+			break
+		}
+		if a == "-h" || a == "--help" || a == "--client" {
+			return true
+		}
+	}
+	return args[0] == "help" || args[0] == "completion" || args[0] == "options" || args[0] == "kustomize"
 }

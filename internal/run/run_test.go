@@ -43,7 +43,7 @@ func TestScopeCases(t *testing.T) {
 		want string // part of the error; "" for none
 	}{
 		"nothing":    {t.Context(), func(*run.Scope) error { return nil }, ""},
-		"body fails": {t.Context(), func(*run.Scope) error { return errBoom }, "body: boom"},
+		"body fails": {t.Context(), func(*run.Scope) error { return errBoom }, "boom"},
 		"panic":      {t.Context(), func(s *run.Scope) error { s.Go("p", func(context.Context) error { panic("oops") }); return nil }, "p: panic: oops"},
 		"stop is no error": {t.Context(), func(s *run.Scope) error {
 			s.Go("w", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })

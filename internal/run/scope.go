@@ -27,7 +27,7 @@ type Scope struct {
 // end was ctx or Stop.
 func With(ctx context.Context, body func(s *Scope) error) error {
 	s := NewScope(ctx)
-	if err := s.guard("body", func(context.Context) error { return body(s) }); err != nil {
+	if err := s.guard("", func(context.Context) error { return body(s) }); err != nil {
 		s.fail(err)
 	}
 	return s.Wait()
@@ -78,6 +78,9 @@ func (s *Scope) guard(name string, f func(ctx context.Context) error) (err error
 	err = f(s.ctx)
 	if err == nil || s.ctx.Err() != nil && errors.Is(err, s.ctx.Err()) {
 		return nil
+	}
+	if name == "" { // With's body: its caller knows what it is
+		return err
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }
