@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"net/http"
@@ -43,48 +44,38 @@ func (c *call) jsonList(items [][]byte, lm metav1.ListMeta, gvk schema.GroupVers
 		return err
 	}
 	head := `{"kind":"` + gvk.Kind + `","apiVersion":"` + gvk.GroupVersion().String() + `","metadata":` + string(m) + `,"items":[`
-	parts := make([][]byte, 0, 2*len(items)+2)
-	parts = append(parts, []byte(head))
-	comma := []byte(",")
-	for i, item := range items {
-		if i > 0 {
-			parts = append(parts, comma)
+	size := len(head) + len(endOfItems) + max(0, len(items)-1)
+	for _, item := range items {
+		size += len(item)
+	}
+	body := func(b *body) {
+		b.string(head)
+		for i, item := range items {
+			if i > 0 {
+				b.string(",")
+			}
+			b.bytes(item)
 		}
-		parts = append(parts, item)
+		b.string(endOfItems)
 	}
 	if c.out.Media == negotiate.JSON && !c.out.Pretty {
-		c.send(http.StatusOK, join(append(parts, []byte("]}\n")))...)
+		c.sendBody(size, body)
 		return nil
 	}
-	var whole []byte
-	for _, p := range append(parts, []byte("]}")) {
-		whole = append(whole, p...)
-	}
-	if whole, err = finishJSON(whole, c.out); err != nil {
+	var whole bytes.Buffer
+	whole.Grow(size)
+	if err := writeThrough(&whole, body); err != nil {
 		return err
 	}
-	c.send(http.StatusOK, whole)
+	finished, err := finishJSON(bytes.TrimSuffix(whole.Bytes(), []byte("\n")), c.out)
+	if err != nil {
+		return err
+	}
+	c.send(http.StatusOK, finished)
 	return nil
 }
 
-// chunk is the size in which list bodies are handed to the connection.
-const chunk = 64 << 10
-
-// join copies small parts together, so that each write to the connection is worth its frame.
-func join(parts [][]byte) [][]byte {
-	var out [][]byte
-	var b []byte
-	for _, p := range parts {
-		if len(b)+len(p) > chunk && len(b) > 0 {
-			out, b = append(out, b), nil
-		}
-		if b == nil {
-			b = make([]byte, 0, max(chunk, len(p)))
-		}
-		b = append(b, p...)
-	}
-	return append(out, b)
-}
+const endOfItems = "]}\n"
 
 // protobufList frames stored messages by hand: each gets its resourceVersion appended.
 func (c *call) protobufList(p *page, gvk schema.GroupVersionKind) error {
@@ -96,22 +87,25 @@ func (c *call) protobufList(p *page, gvk schema.GroupVersionKind) error {
 	if err != nil {
 		return err
 	}
-	out := [][]byte{}
-	b := append(make([]byte, 0, chunk), head...)
-	for i, raw := range raws {
-		if len(b)+sizes[i]+8 > chunk && len(b) > 0 {
-			out, b = append(out, b), make([]byte, 0, max(chunk, sizes[i]+16))
+	c.sendBody(len(head)+total+len(unknownTail), func(b *body) {
+		b.bytes(head)
+		for i, raw := range raws {
+			b.room(itemFrame)
+			b.buf = append(b.buf, tagItems)
+			b.buf = binary.AppendUvarint(b.buf, uint64(sizes[i]))
+			b.bytes(raw)
+			if sizes[i] > len(raw) {
+				b.room(itemFrame)
+				b.buf = appendVersion(b.buf, p.objects[i].Revision)
+			}
 		}
-		b = append(b, tagItems)
-		b = binary.AppendUvarint(b, uint64(sizes[i]))
-		b = append(b, raw...)
-		if sizes[i] > len(raw) {
-			b = appendVersion(b, p.objects[i].Revision)
-		}
-	}
-	c.send(http.StatusOK, append(out, append(b, unknownTail...))...)
+		b.bytes(unknownTail)
+	})
 	return nil
 }
+
+// itemFrame is more than what goes before or after an item's message.
+const itemFrame = 32
 
 // messages returns each object's message, its size in the list and the framed size of all.
 func (c *call) messages(p *page) (raws [][]byte, sizes []int, total int, err error) {
