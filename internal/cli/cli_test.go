@@ -31,7 +31,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"image ls --data-dir " + dir, 1, "no cluster in"},
 		{"image nonsense", 1, "unknown command"},
 		{"image", 0, "pull"},
-		{"kubectl get nodes --data-dir " + dir, 1, "start one with `minato up`"},
+		{"kubectl --data-dir " + dir + " get nodes", 1, "start one with `minato up`"},
 		{"image pull --user nobody x --data-dir " + dir, 2, "NAME:PASSWORD"},
 		{"down --data-dir " + filepath.Join(dir, "none"), 0, "No cluster was ever started"},
 	} {

@@ -31,6 +31,9 @@ func (e *env) detach(ctx context.Context, cfg cluster.Config, f *upFlags) error 
 	} else if pid != 0 {
 		return fmt.Errorf("%w (process %d); see `minato status`", cluster.ErrRunning, pid)
 	}
+	if err := cluster.CheckDataDir(cfg.DataDir); err != nil {
+		return err
+	}
 	paths := cluster.Paths{Data: cfg.DataDir}
 	if err := os.MkdirAll(filepath.Dir(paths.Log()), 0o755); err != nil {
 		return err

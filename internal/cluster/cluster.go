@@ -59,6 +59,9 @@ func Run(ctx context.Context, cfg Config, onPhase func(Phase)) error {
 	}
 	// Upstream's libraries log through this global, which writes to stderr in a format of its own until it is told otherwise.
 	klog.SetSlogLogger(cfg.Log.With("room", "library"))
+	if err := CheckDataDir(cfg.DataDir); err != nil {
+		return err
+	}
 	held, err := lock(Paths{Data: cfg.DataDir}.lock())
 	if err != nil {
 		return err

@@ -114,3 +114,59 @@ func TestDownOfNothing(t *testing.T) {
 		t.Errorf("%v %v", found, err)
 	}
 }
+
+// TestDownTouchesNothingThatIsNotOurs: a wrong --data-dir must never cost anybody a file.
+func TestDownTouchesNothingThatIsNotOurs(t *testing.T) {
+	dir := t.TempDir()
+	keep := filepath.Join(dir, "etcd", "precious")
+	if err := os.MkdirAll(filepath.Dir(keep), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(keep, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Down(t.Context(), Config{DataDir: dir, Log: slog.New(slog.DiscardHandler)}, true, nil)
+	if found || err != nil {
+		t.Errorf("down --purge: %v %v", found, err)
+	}
+	if _, err := os.Stat(keep); err != nil {
+		t.Errorf("down --purge of a directory without a cluster removed a file: %v", err)
+	}
+	if err := CheckDataDir(dir); err == nil || !strings.Contains(err.Error(), "is not empty (there is etcd)") {
+		t.Errorf("a first start there: %v", err)
+	}
+}
+
+func TestPurgeLeavesWhatOthersPutThere(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range append([]string{"notes"}, own...) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := purgeData(dir); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != "notes" {
+		t.Errorf("left: %v", left)
+	}
+	if err := os.Remove(filepath.Join(dir, "notes")); err != nil {
+		t.Fatal(err)
+	}
+	if err := purgeData(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the empty directory is still there")
+	}
+}
+
+func TestDamagedIdentityIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "cluster.json"), []byte(`{"id":"../.."}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadIdentity(dir); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -23,7 +23,7 @@ const (
 
 // Down stops the cluster in a data directory and takes everything that it made outside of it off the machine: processes,
 // mounts, cgroups, network namespaces, links, nftables tables, files and the kubeconfig entry. To the state on disk this
-// is a reboot: the next start runs the same pods again. With purge the data directory goes too. It may be called again
+// is a reboot: the next start runs the same pods again. With purge what it made in the data directory goes too, and the directory if that leaves it empty. It may be called again
 // after a failure. step, which may be nil, is told what is being done. It reports false where no cluster was ever made.
 func Down(ctx context.Context, cfg Config, purge bool, step func(string)) (found bool, err error) {
 	cfg, err = cfg.Complete()
@@ -35,10 +35,7 @@ func Down(ctx context.Context, cfg Config, purge bool, step func(string)) (found
 	}
 	id, err := ReadIdentity(cfg.DataDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if purge {
-			return false, os.RemoveAll(cfg.DataDir)
-		}
-		return false, nil
+		return false, nil // nothing here is known to be ours: nothing is touched
 	}
 	if err != nil {
 		return true, err
@@ -58,7 +55,7 @@ func Down(ctx context.Context, cfg Config, purge bool, step func(string)) (found
 	}
 	if purge {
 		step("removing " + cfg.DataDir)
-		return true, os.RemoveAll(cfg.DataDir)
+		return true, purgeData(cfg.DataDir)
 	}
 	return true, nil
 }
@@ -126,7 +123,7 @@ func (a *assembly) clear(ctx context.Context, step func(string)) error {
 	}
 	services := proxy.New(proxy.Config{NodeName: a.id.NodeName, Table: a.id.serviceTable(), ClusterCIDR: a.id.PodCIDR, Bridge: a.id.Bridge, Log: a.log})
 	errs = append(errs, services.Teardown(ctx), unmountUnder(a.paths.Run), unmountUnder(a.paths.Data),
-		os.RemoveAll(a.paths.Run), removeIfEmpty(runRoot), removeCgroups(a.id.cgroup()),
+		removeUnmounted(a.paths.Run), removeIfEmpty(runRoot), removeCgroups(a.id.cgroup()),
 		pki.RemoveKubeconfig(pki.UserKubeconfigPath(), a.id.Context))
 	return errors.Join(errs...)
 }
@@ -155,12 +152,4 @@ func (a *assembly) stopShim(ctx context.Context) error {
 		}
 	}
 	return c.Shutdown(ctx)
-}
-
-func removeIfEmpty(dir string) error {
-	err := os.Remove(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTEMPTY) {
-		return nil
-	}
-	return err
 }

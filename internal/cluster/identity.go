@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/vishvananda/netlink"
 )
@@ -60,8 +61,13 @@ func ReadIdentity(data string) (Identity, error) {
 	if err := json.Unmarshal(b, &id); err != nil {
 		return id, fmt.Errorf("%s: %w", Paths{Data: data}.identity(), err)
 	}
+	if !validID.MatchString(id.ID) {
+		return id, fmt.Errorf("%s: id %q is not 8 hexadecimal digits: the file is damaged", Paths{Data: data}.identity(), id.ID)
+	}
 	return id, nil
 }
+
+var validID = regexp.MustCompile(`^[0-9a-f]{8}$`)
 
 // ensureIdentity reads the identity, or makes one whose ranges nothing on this machine uses. What the user says now
 // wins over what was kept, but a range cannot change once objects have addresses from it.

@@ -17,13 +17,15 @@ import (
 )
 
 // mkImage KIND NAME OUT [DIR|PATH=FILE ...] [-- entrypoint ...] writes an image archive, KIND oci or docker, whose
-// one layer holds a directory tree or single files. "busybox" stands for a root with Debian's busybox-static.
+// one layer holds a directory tree or single files. "busybox" stands for a root with Debian's busybox-static;
+// user:NAME is whom its containers run as.
 func mkImage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
 		ts.Fatalf("usage: image oci|docker NAME OUT busybox|DIR|PATH=FILE ... [-- entrypoint ...]")
 	}
 	kind, name, out, parts := args[0], args[1], ts.MkAbs(args[2]), args[3:]
 	var entry []string
+	user := ""
 	for i, p := range parts {
 		if p == "--" {
 			parts, entry = parts[:i], parts[i+1:]
@@ -35,6 +37,8 @@ func mkImage(ts *testscript.TestScript, neg bool, args []string) {
 	for _, p := range parts {
 		var err error
 		switch path, file, single := strings.Cut(p, "="); {
+		case strings.HasPrefix(p, "user:"):
+			user = strings.TrimPrefix(p, "user:")
 		case p == "busybox":
 			err = addBusybox(w)
 		case single:
@@ -45,7 +49,7 @@ func mkImage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	ts.Check(w.Close())
-	config := imageConfig(layer.Bytes(), entry)
+	config := imageConfig(layer.Bytes(), entry, user)
 	var archive []byte
 	switch kind {
 	case "oci":
@@ -142,13 +146,13 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func imageConfig(layer []byte, entry []string) []byte {
+func imageConfig(layer []byte, entry []string, user string) []byte {
 	if entry == nil {
 		entry = []string{"/bin/sh"}
 	}
 	return encode(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Env": []string{"PATH=/bin:/usr/bin:/sbin:/usr/sbin"}, "Cmd": entry, "WorkingDir": "/"},
+		"config": map[string]any{"Env": []string{"PATH=/bin:/usr/bin:/sbin:/usr/sbin"}, "Cmd": entry, "WorkingDir": "/", "User": user},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
 	})
 }

@@ -79,6 +79,8 @@ func stories(t *testing.T, dir string) {
 			"crash":      crash,
 			"lines":      lines,
 			"storm":      storm,
+			"churn":      churn,
+			"audit":      audit,
 			"footprint":  footprint,
 		},
 	})
