@@ -6,6 +6,8 @@ EMBEDDED := internal/cluster/bin
 K8S      := v1.37.2
 
 export CGO_ENABLED := 0
+# kubectl, nft and others may be outside of a plain PATH; the kubectl that is built here stands in where there is none.
+export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 # grpcnotrace: gRPC's trace pages pull in html/template, whose calls by method name keep every exported method of every
 # linked type in the program (12 MB with go-cmp's, see third_party/go-cmp).
 TAGS     := grpcnotrace
@@ -17,12 +19,12 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # What the programs and their tests need from Debian. A machine that has all of it is not asked anything.
-PACKAGES := gcc:gcc libc6-dev:/usr/include/stdio.h libseccomp-dev:/usr/include/seccomp.h pkg-config:pkg-config nftables:nft iproute2:ip busybox-static:/usr/share/doc/busybox-static docker-registry:docker-registry debootstrap:debootstrap openssl:openssl procps:ps
+PACKAGES := gcc:gcc libc6-dev:/usr/include/stdio.h libseccomp-dev:/usr/include/seccomp.h pkg-config:pkg-config nftables:nft iproute2:ip busybox-static:/usr/share/doc/busybox-static docker-registry:docker-registry debootstrap:debootstrap openssl:openssl procps:ps curl:curl containerd:containerd runc:runc
 
 .PHONY: deps
 deps: ## install missing Debian packages and Go modules
 	@missing=""; for p in $(PACKAGES); do \
-	  case $${p#*:} in /*) test -e $${p#*:} ;; *) PATH=$$PATH:/usr/sbin:/sbin command -v $${p#*:} >/dev/null ;; esac || missing="$$missing $${p%%:*}"; \
+	  case $${p#*:} in /*) test -e $${p#*:} ;; *) command -v $${p#*:} >/dev/null ;; esac || missing="$$missing $${p%%:*}"; \
 	done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 	@go mod download
