@@ -12,6 +12,9 @@ import (
 	"minato.dev/minato/internal/cache"
 )
 
+// eventChunk is how much of a burst of events is gathered before it is written.
+const eventChunk = 64 << 10
+
 // eventWriter renders and frames watch events in the form that was asked for.
 type eventWriter struct {
 	c         *call
@@ -68,7 +71,7 @@ func (e *eventWriter) event(ev *cache.Event) error {
 		return err
 	}
 	e.add(string(ev.Type), body)
-	if len(e.buf) > chunk {
+	if len(e.buf) > eventChunk {
 		return e.write()
 	}
 	return nil
@@ -181,7 +184,7 @@ func (e *eventWriter) write() error {
 	}
 	_, err := e.c.w.Write(e.buf)
 	e.buf = e.buf[:0]
-	if cap(e.buf) > 4*chunk {
+	if cap(e.buf) > 4*eventChunk {
 		e.buf = nil
 	}
 	return err
