@@ -34,6 +34,8 @@ type Side struct {
 	URL    string
 	Net    *measure.Netns
 	Cgroup *cgroup.Group
+	API    time.Duration // from the start until the API was ready
+	Node   time.Duration // from the start until the node was Ready; 0 where there is none
 	tls    *tls.Config
 	close  func() error
 	words  func() string
@@ -93,22 +95,28 @@ func Ours(ctx context.Context, program string, fill Fill) (*Side, error) {
 
 func (s *Side) startOurs(ctx context.Context, c *measure.Cluster, fill Fill) error {
 	if fill != nil {
-		if err := seed(ctx, filepath.Join(c.DataDir, "etcd"), fill); err != nil {
+		if err := errors.Join(measure.Output(c.Up(ctx)), c.Down(ctx), seed(ctx, filepath.Join(c.DataDir, "etcd"), fill)); err != nil {
 			return err
 		}
 	}
 	up := c.Up(ctx)
-	out, err := os.Create(filepath.Join(c.DataDir, "up.log"))
+	out, err := os.CreateTemp("", "up.log")
 	if err != nil {
 		return err
 	}
+	defer os.Remove(out.Name())
 	defer out.Close()
 	up.Stdout, up.Stderr = out, out
+	began := time.Now()
 	if err := s.Cgroup.Start(up); err != nil {
 		return err
 	}
 	if err := up.Wait(); err != nil {
 		return fmt.Errorf("minato up: %w: %s", err, tail(out.Name()))
+	}
+	s.Node = time.Since(began)
+	if s.API, err = phase(out.Name(), "API"); err != nil {
+		return err
 	}
 	id, err := cluster.ReadIdentity(c.DataDir)
 	if err != nil {
@@ -119,7 +127,21 @@ func (s *Side) startOurs(ctx context.Context, c *measure.Cluster, fill Fill) err
 	return err
 }
 
-// seed writes into a data directory that nothing has opened yet.
+// phase reads out of what `minato up` printed when it reached a phase.
+func phase(log, name string) (time.Duration, error) {
+	b, err := os.ReadFile(log)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
+			return time.ParseDuration(f[1] + f[2])
+		}
+	}
+	return 0, fmt.Errorf("minato up did not say when it reached %q: %s", name, b)
+}
+
+// seed writes into the store of a cluster that is down.
 func seed(ctx context.Context, dir string, fill Fill) error {
 	st, err := store.Open(ctx, store.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -152,7 +174,7 @@ func theirs(ctx context.Context, bin string, fill Fill) (*Side, error) {
 		return nil, err
 	}
 	s := fromUpstream(c)
-	if err := startTheirs(ctx, c, fill); err != nil {
+	if err := s.startTheirs(ctx, c, fill); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -162,7 +184,8 @@ func fromUpstream(c *upstream.Cluster) *Side {
 	return &Side{Name: "upstream", URL: c.URL(), Net: c.Net, Cgroup: c.Cgroup, tls: c.TLS(), close: c.Close, words: c.NodeWords}
 }
 
-func startTheirs(ctx context.Context, c *upstream.Cluster, fill Fill) error {
+func (s *Side) startTheirs(ctx context.Context, c *upstream.Cluster, fill Fill) error {
+	began := time.Now()
 	if err := c.StartEtcd(ctx); err != nil {
 		return err
 	}
@@ -171,7 +194,11 @@ func startTheirs(ctx context.Context, c *upstream.Cluster, fill Fill) error {
 			return err
 		}
 	}
-	return c.StartAPI(ctx)
+	if err := c.StartAPI(ctx); err != nil {
+		return err
+	}
+	s.API = time.Since(began)
+	return nil
 }
 
 // Client is an HTTP client that speaks HTTP/2 over TLS to the side as its administrator, as client-go does. compress

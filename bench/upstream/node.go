@@ -185,7 +185,7 @@ func (c *Cluster) kubelet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.start(ctx, "kubelet", "--config", conf, "--kubeconfig", node, "--hostname-override", nodeName, "--root-dir", filepath.Join(c.Dir, "kubelet"),
+	err = c.start(ctx, "kubelet", "--config", conf, "--kubeconfig", node, "--hostname-override", NodeName, "--root-dir", filepath.Join(c.Dir, "kubelet"),
 		"--cert-dir", filepath.Join(c.Dir, "kubelet-pki"), "--node-ip", nodeIP)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (c *Cluster) kubelet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.start(ctx, "kube-proxy", "--kubeconfig", proxy, "--hostname-override", nodeName, "--proxy-mode", "nftables", "--cluster-cidr", "10.98.0.0/16",
+	return c.start(ctx, "kube-proxy", "--kubeconfig", proxy, "--hostname-override", NodeName, "--proxy-mode", "nftables", "--cluster-cidr", "10.98.0.0/16",
 		"--bind-address", "127.0.0.1", "--healthz-bind-address", "127.0.0.1:11256", "--metrics-bind-address", "127.0.0.1:11249",
 		"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
 }

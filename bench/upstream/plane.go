@@ -29,7 +29,7 @@ const (
 )
 
 const (
-	nodeName    = "upstream-node"
+	NodeName    = "upstream-node"
 	serviceCIDR = "10.97.0.0/16"
 )
 
@@ -60,7 +60,7 @@ func New(ctx context.Context, bin string) (*Cluster, error) {
 	if c.Cgroup, err = cgroup.New(fmt.Sprintf("upstream-%d", os.Getpid())); err != nil {
 		return nil, err
 	}
-	c.pki, err = pki.EnsureAll(filepath.Join(dir, "pki"), pki.Names{Node: nodeName, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
+	c.pki, err = pki.EnsureAll(filepath.Join(dir, "pki"), pki.Names{Node: NodeName, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ServiceIP: net.IPv4(10, 97, 0, 1)})
 	return c, err
 }
