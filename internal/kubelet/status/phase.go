@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"minato.dev/minato/internal/kubelet/decide"
+	"minato.dev/minato/internal/kubelet/seen"
 )
 
 // phase sums up the containers. A pod reaches Succeeded or Failed only when no container runs any more, and never
@@ -107,7 +108,7 @@ func (in *Input) settled() bool {
 	for i := range in.Pod.Spec.Containers {
 		c := &in.Pod.Spec.Containers[i]
 		s := in.Seen.Latest(c.Name)
-		if s == nil || decide.Restarts(in.Pod, c, false, s.ExitCode) {
+		if s == nil || s.State != seen.Exited || decide.Restarts(in.Pod, c, false, s.ExitCode) {
 			return false
 		}
 	}

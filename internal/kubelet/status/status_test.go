@@ -120,3 +120,16 @@ func TestLastState(t *testing.T) {
 		t.Errorf("status is %+v", cs)
 	}
 }
+
+// A restarted container that is made and not yet started has no exit code: it must not end its pod.
+func TestRestartIsNoEnd(t *testing.T) {
+	now, before := container("a", "exit1"), container("a", "exit1")
+	now.ID, now.Attempt, now.State, now.ExitCode = "new", 1, seen.Created, 0
+	for _, policy := range []corev1.RestartPolicy{corev1.RestartPolicyOnFailure, corev1.RestartPolicyAlways} {
+		in := Input{Pod: &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy, Containers: []corev1.Container{{Name: "a"}}}}, Now: t0,
+			Seen: seen.Pod{Containers: []seen.Container{now, before}}, Exit: func(*seen.Container) string { return "" }}
+		if st := Make(in); st.Phase != corev1.PodRunning {
+			t.Errorf("%s: phase %s, want Running", policy, st.Phase)
+		}
+	}
+}
