@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -118,7 +119,9 @@ func (e *env) welcome(cfg cluster.Config, merge bool, after time.Duration) {
 	fmt.Fprintf(e.out, "\nThe cluster is up after %.2f s: API https://127.0.0.1:%d, node %s, pods %s, Services %s, data %s.\n",
 		after.Seconds(), id.Port, id.NodeName, id.PodCIDR, id.ServiceCIDR, cfg.DataDir)
 	kubectl := "kubectl --kubeconfig " + paths.AdminKubeconfig()
-	if merge {
+	if merge && ownKubeconfig(pki.UserKubeconfigPath()) {
+		fmt.Fprintf(e.out, "The context was not added to %s: that is a cluster's own.\n", pki.UserKubeconfigPath())
+	} else if merge {
 		if err := mergeKubeconfig(paths, id); err != nil {
 			fmt.Fprintln(e.err, "minato: the context was not added to your kubeconfig:", err)
 		} else {
@@ -132,6 +135,17 @@ Next:
   %[1]s run hello --image=minato.local/hello --port=80
   %[1]s expose pod hello && %[1]s port-forward pod/hello 8080:80
 `, kubectl)
+}
+
+// ownKubeconfig reports whether path is the admin kubeconfig in a cluster's data directory, which shows to that cluster
+// and no other, whatever KUBECONFIG says.
+func ownKubeconfig(path string) bool {
+	paths := cluster.Paths{Data: filepath.Dir(path)}
+	if path != paths.AdminKubeconfig() {
+		return false
+	}
+	_, err := cluster.ReadIdentity(paths.Data)
+	return err == nil
 }
 
 func mergeKubeconfig(paths cluster.Paths, id cluster.Identity) error {
