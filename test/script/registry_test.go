@@ -90,7 +90,7 @@ func push(ts *testscript.TestScript, ref string, parts []string) {
 		ts.Check(addBusybox(w))
 	}
 	ts.Check(w.Close())
-	config := imageConfig(layer.Bytes(), entry)
+	config := imageConfig(layer.Bytes(), entry, "")
 	manifest := encode(map[string]any{
 		"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
 		"config": descriptor("application/vnd.docker.container.image.v1+json", config),
