@@ -89,6 +89,16 @@ bin/story/nginx:
 test-script: build bin/story/nginx ## whole-program stories with real kubectl, in network namespaces of their own
 	go test -tags '$(TAGS)' -count=1 -timeout 30m ./test/...
 
+# Each builds what it lacks of upstream's from Go modules, which takes a quarter of an hour the first time. The figures of
+# one run are kept under bench/results; only those of a quiet machine say something.
+.PHONY: bench
+bench: build ## measure start, rest, LIST, writes and pods, beside upstream
+	@test -x /usr/lib/cni/bridge || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends containernetworking-plugins runc >/dev/null
+	@mkdir -p bench/results
+	@out=bench/results/$$(date -u +%Y-%m-%d).md; echo "# Minato beside upstream" >$$out; for b in start idle peer list write pod; do \
+	  echo "bench/$$b"; { printf '\n## bench/%s\n\n' $$b; go run ./bench/$$b; } >>$$out || exit 1; \
+	done; cat $$out
+
 .PHONY: generate
 generate: ## make generated files again
 	go generate ./internal/...
