@@ -28,6 +28,7 @@ type Tree struct {
 	root    string
 	unified string            // mount point of the v2 hierarchy; empty on v1
 	v1      map[string]string // controller -> mount point
+	points  []string          // of every hierarchy, v2 beside v1 too: runtimes make directories in all of them
 
 	mu     sync.Mutex
 	shares map[corev1.PodQOSClass]map[types.UID]int64 // milli CPU requests
@@ -54,17 +55,22 @@ func New(root string) (*Tree, error) {
 	return t, nil
 }
 
-// controllers are those that a pod's limits need, and those that runtimes make directories in.
+// controllers are those that a pod's limits need, and others that a hierarchy is known by.
 var controllers = []string{"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "net_cls", "net_prio", "perf_event", "systemd"}
 
 // read notes the mount points of one mountinfo and returns that of v2.
 func (t *Tree) read(r io.Reader) (v2 string) {
+	seen := map[string]bool{} // devices: a hierarchy may be mounted twice
 	sc := bufio.NewScanner(r)
 	for sc.Scan() {
 		left, right, ok := strings.Cut(sc.Text(), " - ")
 		l, f := strings.Fields(left), strings.Fields(right)
 		if !ok || len(l) < 5 || len(f) < 3 {
 			continue
+		}
+		if (f[0] == "cgroup" || f[0] == "cgroup2") && !seen[l[2]] {
+			seen[l[2]] = true
+			t.points = append(t.points, l[4])
 		}
 		switch f[0] {
 		case "cgroup2":
@@ -247,17 +253,10 @@ func (t *Tree) RemoveRoot() error { return t.removeAll(t.root) }
 
 func (t *Tree) removeAll(path string) error {
 	var errs []error
-	for _, mount := range t.mounts() {
+	for _, mount := range t.points {
 		errs = append(errs, removeTree(filepath.Join(mount, path)))
 	}
 	return errors.Join(errs...)
-}
-
-func (t *Tree) mounts() []string {
-	if t.unified != "" {
-		return []string{t.unified}
-	}
-	return slices.Compact(slices.Sorted(maps.Values(t.v1)))
 }
 
 // removeTree removes a cgroup directory and those below it, deepest first.

@@ -15,7 +15,7 @@ func TestTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	top := &Tree{root: filepath.Dir(tree.root), unified: tree.unified, v1: tree.v1}
+	top := &Tree{root: filepath.Dir(tree.root), unified: tree.unified, v1: tree.v1, points: tree.points}
 	t.Cleanup(func() {
 		if err := top.RemoveRoot(); err != nil {
 			t.Error(err)
@@ -35,10 +35,15 @@ func TestTree(t *testing.T) {
 			}
 		}
 	}
+	for _, m := range tree.points { // as the runtime does, v2 beside v1 too
+		if err := os.MkdirAll(filepath.Join(m, tree.Path("u", corev1.PodQOSBurstable), "container"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := tree.Remove("u"); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range tree.mounts() {
+	for _, m := range tree.points {
 		if _, err := os.Stat(filepath.Join(m, tree.Path("u", corev1.PodQOSBurstable))); !os.IsNotExist(err) {
 			t.Errorf("left under %s: %v", m, err)
 		}
