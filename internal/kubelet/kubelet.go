@@ -181,7 +181,7 @@ func (k *Kubelet) startPods(s *run.Scope) error {
 	return nil
 }
 
-// found lists the pods of which something is on the node: in the runtime or in the pod directories.
+// found lists the pods of which something is on the node: in the runtime, in the pod directories or among the logs.
 func (k *Kubelet) found(ctx context.Context) (map[types.UID]seen.Identity, error) {
 	found, err := seen.All(ctx, k.cfg.CRI)
 	if err != nil {
@@ -196,7 +196,7 @@ func (k *Kubelet) found(ctx context.Context) (map[types.UID]seen.Identity, error
 			found[uid] = seen.Identity{UID: uid}
 		}
 	}
-	return found, nil
+	return found, foundLogs(k.cfg.LogDir, found)
 }
 
 // changed hands a change of the mirror to the pod's worker. An object that was replaced by one of the same name is two
