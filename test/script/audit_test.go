@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"minato.dev/minato/internal/cluster"
+	"minato.dev/minato/internal/runtime/ledger"
 )
 
 // audit [SECONDS] compares what the API says of pods with what the kernel and the ledgers on disk hold: sandboxes,
@@ -122,35 +123,27 @@ func (b *books) pod(ts *testscript.TestScript) error {
 func (b *books) ledgers(dir string) error {
 	kept := map[string]int{}
 	err := each(filepath.Join(dir, "sandboxes", "*.json"), func(path string) error {
-		var r struct{ ID, Intent string }
-		raw, err := decode(path, &r)
-		uid := uidIn(raw, b.uids)
-		if r.Intent == "Kept" {
+		var r ledger.Sandbox
+		if err := decode(path, &r); err != nil {
+			return err
+		}
+		uid := r.Config.GetMetadata().GetUid()
+		if r.Intent == ledger.Kept {
 			kept[uid]++
 		}
 		b.sandboxes[r.ID] = true
-		b.check("sandbox", r.ID+" of pod "+uid, uid != "" && kept[uid] <= 1)
-		return err
+		b.check("sandbox", r.ID+" of pod "+uid, b.uids[uid] && kept[uid] <= 1)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return each(filepath.Join(dir, "containers", "*.json"), func(path string) error {
 		var r struct{ ID, Sandbox string }
-		_, err := decode(path, &r)
+		err := decode(path, &r)
 		b.check("container", r.ID, b.containers[r.ID] && b.sandboxes[r.Sandbox])
 		return err
 	})
-}
-
-// uidIn finds the pod that a record speaks of.
-func uidIn(record string, uids map[string]bool) string {
-	for _, m := range uid.FindAllString(record, -1) {
-		if uids[m] {
-			return m
-		}
-	}
-	return ""
 }
 
 var (
@@ -158,12 +151,12 @@ var (
 	hexID = regexp.MustCompile(`[0-9a-f]{64}`)
 )
 
-func decode(path string, into any) (string, error) {
+func decode(path string, into any) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return string(raw), json.Unmarshal(raw, into)
+	return json.Unmarshal(raw, into)
 }
 
 func each(pattern string, f func(path string) error) error {
@@ -184,20 +177,18 @@ func (b *books) directories(data, runDir string) error {
 	ofPod := func(name string) bool { return b.uids[uid.FindString(name)] }
 	none := func(string) bool { return false }
 	for pattern, known := range map[string]func(string) bool{
-		data + "/log/pods/*":                 ofPod,
-		data + "/kubelet/pods/*":             ofPod,
-		data + "/runtime/containers/*":       b.container,
-		data + "/images/tmp/*":               none,
-		runDir + "/runtime/containers/*":     b.container,
-		runDir + "/runtime/sandboxes/*":      func(n string) bool { return b.sandboxes[n] },
-		runDir + "/shim/c/*":                 b.process,
-		runDir + "/shim/lc/*":                b.process,
-		runDir + "/shim/exits/*":             b.process,
-		runDir + "/shim/logs/*":              b.process,
-		data + "/runtime/ledger/*/*[!n]":     none, // half-written records
-		data + "/network/*[!e]":              none,
-		runDir + "/shim/x/*":                 none,
-		runDir + "/runtime/containers/*/ns*": none,
+		data + "/log/pods/*":             ofPod,
+		data + "/kubelet/pods/*":         ofPod,
+		data + "/runtime/containers/*":   b.container,
+		data + "/images/tmp/*":           none,
+		runDir + "/runtime/containers/*": b.container,
+		runDir + "/runtime/sandboxes/*":  func(n string) bool { return b.sandboxes[n] },
+		runDir + "/shim/c/*":             b.process,
+		runDir + "/shim/lc/*":            b.process,
+		runDir + "/shim/exits/*":         b.process,
+		runDir + "/shim/logs/*":          b.process,
+		data + "/runtime/ledger/*/*[^n]": none, // half-written records
+		data + "/network/*[^e]":          none,
 	} {
 		err := each(pattern, func(path string) error {
 			b.check(filepath.Base(filepath.Dir(path))+" in "+filepath.Base(filepath.Dir(filepath.Dir(path))), filepath.Base(path), known(filepath.Base(path)))
@@ -252,7 +243,7 @@ func (b *books) network(id cluster.Identity, leases string) error {
 			ID string
 			IP string
 		}
-		_, err := decode(path, &l)
+		err := decode(path, &l)
 		n++
 		b.check("lease", l.ID+" "+l.IP, b.sandboxes[l.ID] && b.ips[l.IP])
 		return err
