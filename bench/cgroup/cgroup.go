@@ -112,7 +112,8 @@ func usage(dir string) (time.Duration, error) {
 // Close ends what is still in the group and removes it.
 func (g *Group) Close() error {
 	var errs []error
-	for _, h := range hierarchies() {
+	// Container runtimes also make the path in a version 2 hierarchy that is mounted beside those of version 1.
+	for _, h := range append(hierarchies(), root+"/unified") {
 		errs = append(errs, remove(filepath.Join(h, g.Path)))
 	}
 	return errors.Join(errs...)
