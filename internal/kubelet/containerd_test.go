@@ -133,6 +133,24 @@ func tools(script string) func(*corev1.Pod) {
 	}
 }
 
+// awaitLog reads a log until it has the words: the runtime writes it after the container has spoken.
+func (b *bench) awaitLog(path string, words ...string) {
+	b.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {
+		log, err := os.ReadFile(path)
+		missing := err != nil
+		for _, w := range words {
+			missing = missing || !strings.Contains(string(log), w)
+		}
+		if !missing {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.Fatalf("log is %q, %v", log, err)
+		}
+	}
+}
+
 // TestContainerd runs real containers under the other container runtime.
 func TestContainerd(t *testing.T) {
 	rt := containerd(t)
@@ -152,10 +170,7 @@ func TestContainerd(t *testing.T) {
 		p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("16Mi")}
 	}))
 	got := b.until("lives", "Ready", isReady)
-	log, err := os.ReadFile(filepath.Join(b.cfg.LogDir, "default_lives_"+string(p.UID), "main", "0.log"))
-	if err != nil || !strings.Contains(string(log), "from the map") || !strings.Contains(string(log), "lives") {
-		t.Errorf("log is %q, %v", log, err)
-	}
+	b.awaitLog(filepath.Join(b.cfg.LogDir, "default_lives_"+string(p.UID), "main", "0.log"), "from the map", "lives")
 	if !strings.HasPrefix(got.Status.ContainerStatuses[0].ContainerID, "containerd://") {
 		t.Errorf("status is %+v", got.Status.ContainerStatuses[0])
 	}
