@@ -87,7 +87,7 @@ bin/story/nginx:
 
 .PHONY: test-script
 test-script: build bin/story/nginx ## whole-program stories with real kubectl, in network namespaces of their own
-	go test -tags '$(TAGS)' -count=1 -timeout 30m ./test/...
+	go test -tags '$(TAGS)' -count=1 -timeout 30m -run 'TestStories|TestAlone' ./test/...
 
 # Each builds what it lacks of upstream's from Go modules, which takes a quarter of an hour the first time. The figures of
 # one run are kept under bench/results; only those of a quiet machine say something.
@@ -98,6 +98,10 @@ bench: build ## measure start, rest, LIST, writes and pods, beside upstream
 	@out=bench/results/$$(date -u +%Y-%m-%d).md; echo "# Minato beside upstream" >$$out; for b in start idle peer list write pod; do \
 	  echo "bench/$$b"; { printf '\n## bench/%s\n\n' $$b; go run ./bench/$$b; } >>$$out || exit 1; \
 	done; cat $$out
+
+.PHONY: chaos
+chaos: build ## stories under churn and kill -9; not part of test while docs/robustness.md has open rows
+	go test -tags '$(TAGS)' -count=1 -timeout 30m -run TestChaos ./test/...
 
 .PHONY: generate
 generate: ## make generated files again

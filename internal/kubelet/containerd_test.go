@@ -134,8 +134,8 @@ func tools(script string) func(*corev1.Pod) {
 }
 
 // awaitLog reads a log until it has the words: the runtime writes it after the container has spoken.
-func (b *bench) awaitLog(path string, words ...string) {
-	b.Helper()
+func awaitLog(t *testing.T, path string, words ...string) {
+	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {
 		log, err := os.ReadFile(path)
 		missing := err != nil
@@ -146,7 +146,7 @@ func (b *bench) awaitLog(path string, words ...string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			b.Fatalf("log is %q, %v", log, err)
+			t.Fatalf("log is %q, %v", log, err)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func TestContainerd(t *testing.T) {
 		p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("16Mi")}
 	}))
 	got := b.until("lives", "Ready", isReady)
-	b.awaitLog(filepath.Join(b.cfg.LogDir, "default_lives_"+string(p.UID), "main", "0.log"), "from the map", "lives")
+	awaitLog(t, filepath.Join(b.cfg.LogDir, "default_lives_"+string(p.UID), "main", "0.log"), "from the map", "lives")
 	if !strings.HasPrefix(got.Status.ContainerStatuses[0].ContainerID, "containerd://") {
 		t.Errorf("status is %+v", got.Status.ContainerStatuses[0])
 	}

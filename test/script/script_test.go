@@ -56,6 +56,9 @@ func TestStories(t *testing.T) { stories(t, "testdata") }
 // TestAlone runs the stories that compare the whole machine before and after.
 func TestAlone(t *testing.T) { stories(t, "testdata/alone") }
 
+// TestChaos runs the stories under churn, which still find leaks now and then (docs/robustness.md): `make chaos`.
+func TestChaos(t *testing.T) { stories(t, "testdata/chaos") }
+
 func stories(t *testing.T, dir string) {
 	bin, err := filepath.Abs("../../bin")
 	if err != nil {

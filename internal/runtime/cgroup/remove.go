@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +18,8 @@ import (
 var ErrBusy = errors.New("cgroup has processes")
 
 // Remove removes the cgroup and what is below it from every hierarchy. A missing one is no error. Exited processes
-// leave their cgroup a moment late, so a busy one is tried again for up to a second before ErrBusy is returned.
+// leave their cgroup a moment late, so a busy one is tried again for up to a second before ErrBusy is returned. What is
+// still there after a while is killed: a process of a container whose making was cut off has nobody else to end it.
 func (t *Tree) Remove(ctx context.Context, path string) error {
 	if err := Check(path); err != nil {
 		return err
@@ -38,6 +41,11 @@ func removePatiently(ctx context.Context, dir string) error {
 		}
 		if wait > 512*time.Millisecond {
 			return fmt.Errorf("%w: %s", ErrBusy, dir)
+		}
+		if wait > 32*time.Millisecond {
+			if err := killStrays(dir); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -75,4 +83,26 @@ func removeTree(dir string) error {
 		return err
 	}
 	return nil
+}
+
+// killStrays kills every process in the cgroup and below it.
+func killStrays(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() || d.Name() != "cgroup.procs" {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil // the cgroup went meanwhile
+		}
+		for _, field := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(field); err == nil && pid > 1 {
+				_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
+			}
+		}
+		return nil
+	})
 }
