@@ -22,7 +22,9 @@ import (
 // knowledge is what a cluster gives its controllers; tokens can be read.
 func knowledge(srv *apiservertest.Server) controllers.Knowledge {
 	return controllers.Knowledge{CA: []byte("CA"), Aggregate: bootstrap.Aggregate,
-		Sign: func(sa *corev1.ServiceAccount, s *corev1.Secret) (string, error) { return "token of " + sa.Name + " in " + s.Name, nil },
+		Sign: func(sa *corev1.ServiceAccount, s *corev1.Secret) (string, error) {
+			return "token of " + sa.Name + " in " + s.Name, nil
+		},
 		Quota: resourcequota.Counting{Counted: admission.QuotaCounts, Used: func(ctx context.Context, q *corev1.ResourceQuota) (corev1.ResourceList, error) {
 			return admission.QuotaUsage(ctx, srv.Objects(), q)
 		}}}
