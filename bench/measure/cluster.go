@@ -55,8 +55,8 @@ func (c *Cluster) Close() error {
 	if gone := c.Net.Close(); err == nil {
 		err = gone
 	}
-	if gone := os.RemoveAll(c.DataDir); err == nil {
-		err = gone
+	if err != nil { // something may still be mounted in it: what a mount shows is not ours to remove
+		return fmt.Errorf("%w; %s is left", err, c.DataDir)
 	}
-	return err
+	return os.RemoveAll(c.DataDir)
 }

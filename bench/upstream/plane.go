@@ -175,7 +175,11 @@ func (c *Cluster) Close() error {
 	if c.Cgroup != nil {
 		errs = append(errs, c.Cgroup.Close())
 	}
-	errs = append(errs, unmount(c.Dir), c.Net.Close(), os.RemoveAll(c.Dir))
+	mounted := unmount(c.Dir)
+	errs = append(errs, mounted, c.Net.Close())
+	if mounted == nil { // through a mount that is left nothing may be removed
+		errs = append(errs, os.RemoveAll(c.Dir))
+	}
 	return errors.Join(errs...)
 }
 

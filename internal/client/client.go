@@ -3,7 +3,7 @@
 // Controllers, scheduler, kubelet, proxy, DNS and the command line all come through here. In process the RoundTripper
 // is the API server's own (apiserver.InProcess): the same authentication, authorisation and admission, without a
 // socket. Everything is safe for concurrent use. Objects that a View hands out are shared: copy before changing.
-// To test against it, start the real API server on the memory store (internal/cluster/clustertest).
+// To test against it, start the real API server on the memory store (package apiservertest).
 package client
 
 import (

@@ -84,13 +84,18 @@ func (l local) pull(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	lines := make(chan LocalAnswer, 64)
+	// lines is never closed: a pull that others share goes on, and tells its progress, after this caller has gone.
+	lines, pulled := make(chan LocalAnswer, 64), make(chan struct{})
 	err := run.With(r.Context(), func(s *run.Scope) error {
 		s.Go("progress", func(context.Context) error {
-			for line := range lines {
-				write(w, line)
+			for {
+				select {
+				case line := <-lines:
+					write(w, line)
+				case <-pulled:
+					return nil
+				}
 			}
-			return nil
 		})
 		req.Progress = func(p image.Progress) {
 			select {
@@ -99,7 +104,7 @@ func (l local) pull(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		img, err := l.images.Pull(s.Context(), req)
-		close(lines)
+		close(pulled)
 		if err == nil {
 			req.Ref = img.ID
 		}
