@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -273,10 +274,25 @@ func removeTree(dir string) error {
 	})
 	for _, d := range slices.Backward(dirs) {
 		if e := os.Remove(d); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			killAll(d)
 			err = errors.Join(err, e)
 		}
 	}
 	return err
+}
+
+// killAll kills what still lives in the cgroup of a pod that is gone, as upstream's kubelet does: a process of a container
+// whose making was cut off has nobody else to end it. The removal is tried again by the caller.
+func killAll(dir string) {
+	b, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err != nil {
+		return // it went meanwhile
+	}
+	for _, field := range strings.Fields(string(b)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 1 {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+		}
+	}
 }
 
 // Period is the CPU bandwidth period in microseconds.
