@@ -25,39 +25,53 @@ func start(t *testing.T) (addr string, log *logs) {
 	}
 	addr = l.Addr().String()
 	l.Close()
-	log = &logs{began: make(chan struct{})}
+	log = &logs{wrote: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	scope := run.NewScope(ctx)
 	scope.Go("serve", func(ctx context.Context) error { return serve(ctx, addr, log) })
-	<-log.began
+	log.lines(t, 1)
 	t.Cleanup(func() {
 		cancel()
 		begin := time.Now()
-		if err := scope.Wait(); err != nil || time.Since(begin) > time.Second {
+		if err := scope.Wait(); err != nil || time.Since(begin) > 5*time.Second {
 			t.Errorf("stopped after %v: %v", time.Since(begin), err)
 		}
 	})
 	return addr, log
 }
 
+// logs is a log whose readers can wait for its lines.
 type logs struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
-	once  sync.Once
-	began chan struct{}
+	wrote chan struct{} // closed and made anew at each write
 }
 
 func (l *logs) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.once.Do(func() { close(l.began) })
+	close(l.wrote)
+	l.wrote = make(chan struct{})
 	return l.b.Write(b)
 }
 
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+// lines waits until there are n of them, and returns all.
+func (l *logs) lines(t *testing.T, n int) string {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		l.mu.Lock()
+		got, wrote := l.b.String(), l.wrote
+		l.mu.Unlock()
+		if strings.Count(got, "\n") >= n {
+			return got
+		}
+		select {
+		case <-wrote:
+		case <-deadline:
+			t.Fatalf("%d lines awaited: %s", n, got)
+		}
+	}
 }
 
 func TestServe(t *testing.T) {
@@ -79,7 +93,8 @@ func TestServe(t *testing.T) {
 		t.Errorf("POST: %v %v", resp, err)
 	}
 	resp.Body.Close()
-	if got := log.String(); !strings.Contains(got, "hello from "+host) || !strings.Contains(got, "GET /healthz 200") || strings.Count(got, "\n") != 5 {
+	// A line is written after its answer.
+	if got := log.lines(t, 5); !strings.Contains(got, "hello from "+host) || !strings.Contains(got, "GET /healthz 200") || strings.Count(got, "\n") != 5 {
 		t.Errorf("log: %s", got)
 	}
 }
