@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -167,22 +169,69 @@ func TestEventsTellTheStory(t *testing.T) {
 	if err := n.Delete(ctx, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	var story []string
-	err = n.Events(ctx, seq, func(e shim.Event) error {
+	if story := n.told(seq); fmt.Sprint(story) != "[created started exited9 deleted sync]" {
+		t.Errorf("%v", story)
+	}
+	kill9(n.info().Pid)
+	if err := n.Events(ctx, seq, func(shim.Event) error { return nil }); !errors.Is(err, shim.ErrResync) {
+		t.Errorf("events of a dead shim: %v", err)
+	}
+}
+
+// A container's end can come before the answer to its start; what is told of it keeps the order of its life.
+func TestEndDuringStart(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	for range 10 {
+		_, seq, err := n.List(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := n.request(nil, "/bin/true")
+		if _, err := n.Create(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		killed := make(chan error)
+		go func() { killed <- n.Signal(ctx, r.ID, syscall.SIGKILL, false) }()
+		started := n.Start(ctx, r.ID)
+		if err := <-killed; err != nil {
+			t.Fatal(err)
+		}
+		st := n.wait(r.ID)
+		if err := n.Delete(ctx, r.ID); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"created", "started", fmt.Sprint("exited", st.ExitCode), "deleted", "sync"}
+		if started != nil {
+			want = slices.Delete(want, 1, 2)
+		}
+		if story := n.told(seq); !slices.Equal(story, want) {
+			t.Errorf("%v, want %v (start: %v)", story, want, started)
+		}
+		if started == nil && st.FinishedAt.Before(st.StartedAt) {
+			t.Errorf("finished before started: %+v", st)
+		}
+	}
+}
+
+// told is what the shim told since seq, where each state fits its event.
+func (n *node) told(seq uint64) (story []string) {
+	n.t.Helper()
+	status := map[shim.EventKind]shim.Status{shim.EventCreated: shim.Created, shim.EventStarted: shim.Running, shim.EventExited: shim.Exited}
+	err := n.Events(ctxFor(n.t), seq, func(e shim.Event) error {
 		line := string(e.Kind)
 		if e.Kind == shim.EventExited {
 			line += fmt.Sprint(e.Container.ExitCode)
+		}
+		if want := status[e.Kind]; want != "" && e.Container.Status != want {
+			n.t.Errorf("%s tells of a container that is %s", e.Kind, e.Container.Status)
 		}
 		if story = append(story, line); e.Kind == shim.EventSync {
 			return os.ErrClosed
 		}
 		return nil
 	})
-	if !errors.Is(err, os.ErrClosed) || fmt.Sprint(story) != "[created started exited9 deleted sync]" {
-		t.Errorf("%v, %v", story, err)
+	if !errors.Is(err, os.ErrClosed) {
+		n.t.Error(err)
 	}
-	kill9(n.info().Pid)
-	if err := n.Events(ctx, seq, func(shim.Event) error { return nil }); !errors.Is(err, shim.ErrResync) {
-		t.Errorf("events of a dead shim: %v", err)
-	}
+	return story
 }

@@ -58,9 +58,7 @@ func (s *Supervisor) create(ctx context.Context, r shim.CreateRequest) (pid int,
 		s.undo(c)
 		return 0, fmt.Errorf("container %s: %w: %w", r.ID, shim.ErrCreate, err)
 	}
-	st := s.snapshot(c)
-	s.events.publish(shim.Event{Kind: shim.EventCreated, ID: r.ID, Container: &st})
-	return st.Pid, nil
+	return s.snapshot(c).Pid, nil
 }
 
 func checkRequest(r shim.CreateRequest) (*specs.Spec, error) {
@@ -171,9 +169,14 @@ func (s *Supervisor) live(c *container, r jail.Result) error {
 	return nil
 }
 
+// watchContainer waits for the end of init from now on; it may have come already.
 func (s *Supervisor) watchContainer(c *container, r jail.Result, pidfd *os.File) {
 	s.mu.Lock()
 	c.state.Pid, c.startTime, c.pidfd, c.cgroups = r.Pid, r.StartTime, pidfd, r.CgroupPaths
+	if !c.known {
+		c.known = true
+		s.tell(c, shim.EventCreated)
+	}
 	s.mu.Unlock()
 	s.watchOOM(c)
 	s.watchProcess(r.Pid, r.StartTime, pidfd, func(x hold.Exit, reason string) { s.containerExited(c, x, reason) })

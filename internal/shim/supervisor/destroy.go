@@ -88,6 +88,9 @@ func (s *Supervisor) forget(c *container) error {
 		close(c.exited)
 		c.state.Status = shim.Exited
 	}
+	if c.known {
+		s.events.publish(shim.Event{Kind: shim.EventDeleted, ID: id})
+	}
 	return nil
 }
 

@@ -114,9 +114,10 @@ func (s *Supervisor) tellOOM(c *container, w *oomWatch) {
 	news := kills != w.seen || under && !w.under
 	w.seen, w.under = kills, under
 	s.pump.mu.Unlock()
-	if news {
-		st := s.snapshot(c)
-		s.events.publish(shim.Event{Kind: shim.EventOOM, ID: st.ID, Container: &st})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if news && !c.gone && c.state.Status != shim.Exited {
+		s.tell(c, shim.EventOOM)
 	}
 }
 

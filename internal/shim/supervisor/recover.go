@@ -102,6 +102,7 @@ func (s *Supervisor) readopt(c *container, held map[string]*os.File) {
 		s.undo(c)
 		return
 	}
+	c.known = true
 	var final shim.ContainerState
 	ended := jail.ReadJSON(filepath.Join(c.dir, exitFile), &final) == nil
 	s.findStreams(c, held, result)
@@ -115,7 +116,9 @@ func (s *Supervisor) readopt(c *container, held map[string]*os.File) {
 	}
 	var at time.Time
 	if jail.ReadJSON(filepath.Join(c.dir, startedFile), &at) == nil {
-		s.change(c, func(st *shim.ContainerState) { st.StartedAt, st.Status = at, shim.Running })
+		s.mu.Lock()
+		c.state.StartedAt, c.state.Status = at, shim.Running
+		s.mu.Unlock()
 	}
 	s.watchContainer(c, result, s.findPidfd(c, held, result))
 	s.finishStart(c, result)

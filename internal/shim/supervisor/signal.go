@@ -6,8 +6,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"minato.dev/minato/internal/shim"
 )
 
 // signal sends sig to init, or to every process in the container's cgroups.
@@ -52,6 +50,5 @@ func (s *Supervisor) remove(id string) error {
 	if err := s.destroy(c); err != nil {
 		return fmt.Errorf("container %q: delete: %w", id, err)
 	}
-	s.events.publish(shim.Event{Kind: shim.EventDeleted, ID: id})
 	return nil
 }

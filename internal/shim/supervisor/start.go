@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/shim"
-	"minato.dev/minato/internal/shim/hold"
 	"minato.dev/minato/internal/shim/jail"
 )
 
@@ -20,7 +19,7 @@ import (
 const startTimeout = time.Minute
 
 // start lets init execute the container's program. The record of the start comes first: repeating a start is harmless,
-// forgetting one is not.
+// forgetting one is not. An init that ends while it is being started has its end told after its start.
 func (s *Supervisor) start(_ context.Context, id string) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
@@ -30,26 +29,58 @@ func (s *Supervisor) start(_ context.Context, id string) error {
 	}
 	c.op.Lock()
 	defer c.op.Unlock()
-	s.mu.Lock()
-	st, pidfd := c.state, c.pidfd
-	s.mu.Unlock()
-	if !st.StartedAt.IsZero() {
-		return nil
-	}
-	if st.Status != shim.Created || pidfd == nil {
-		return fmt.Errorf("container %q has ended before it was started: %w", id, shim.ErrState)
+	pidfd, err := s.beginStart(c)
+	if err != nil || pidfd == nil {
+		return err
 	}
 	now := time.Now()
+	err = s.letGo(c, pidfd, now)
+	s.endStart(c, now, err == nil)
+	return err
+}
+
+// beginStart returns the pidfd of an init that waits to be started; nil where it was started before. Until endStart the
+// end of init waits, so that the pidfd stays open.
+func (s *Supervisor) beginStart(c *container) (*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.state.StartedAt.IsZero() {
+		return nil, nil
+	}
+	if c.state.Status != shim.Created || c.ending || c.pidfd == nil {
+		return nil, fmt.Errorf("container %q has ended before it was started: %w", c.state.ID, shim.ErrState)
+	}
+	c.starting = true
+	return c.pidfd, nil
+}
+
+func (s *Supervisor) letGo(c *container, pidfd *os.File, now time.Time) error {
+	id := c.rec.Request.ID
 	if err := jail.WriteJSON(filepath.Join(c.dir, startedFile), now); err != nil {
 		return err
 	}
 	s.holdFifo(id)
+	defer s.dropFifo(id)
 	if err := release(s.execFifo(id), int(pidfd.Fd())); err != nil {
 		return fmt.Errorf("container %q: %w: %w", id, shim.ErrCreate, err)
 	}
-	s.dropFifo(id)
-	s.markStarted(c, now)
 	return nil
+}
+
+// endStart tells the start, if it happened, and then the end that came meanwhile.
+func (s *Supervisor) endStart(c *container, at time.Time, started bool) {
+	s.mu.Lock()
+	c.starting = false
+	if started {
+		c.state.StartedAt, c.state.Status = at, shim.Running
+		s.tell(c, shim.EventStarted)
+	}
+	late := c.late
+	c.late = nil
+	s.mu.Unlock()
+	if late != nil {
+		late()
+	}
 }
 
 // holdFifo has the keeper open the fifo first. Opening it lets init go on and write; if only we had it open and died,
@@ -94,16 +125,6 @@ func (s *Supervisor) dropFifo(id string) {
 
 func (s *Supervisor) execFifo(id string) string { return filepath.Join(s.jailRoot(), id, "exec.fifo") }
 
-func (s *Supervisor) markStarted(c *container, at time.Time) {
-	st := s.change(c, func(st *shim.ContainerState) {
-		st.StartedAt = at
-		if st.Status == shim.Created {
-			st.Status = shim.Running
-		}
-	})
-	s.events.publish(shim.Event{Kind: shim.EventStarted, ID: st.ID, Container: &st})
-}
-
 // release opens the fifo that init waits at and takes the byte that init writes when it goes on.
 func release(fifo string, pidfd int) error {
 	f, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0)
@@ -147,31 +168,4 @@ func removeIfThere(path string) error {
 func waitsAtFifo(pid int) bool {
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return err == nil && strings.HasPrefix(string(comm), "runc:[")
-}
-
-// containerExited records the end of init, after everything it wrote has reached the log.
-func (s *Supervisor) containerExited(c *container, x hold.Exit, reason string) {
-	s.drain(c)
-	s.lastOOM(c)
-	oom := s.oomKilled(c)
-	s.mu.Lock()
-	if c.gone || c.state.Status == shim.Exited {
-		s.mu.Unlock()
-		return
-	}
-	pidfd := c.pidfd
-	c.pidfd = nil
-	c.state.Pid, c.state.Status = 0, shim.Exited
-	c.state.ExitCode, c.state.Signal, c.state.Reason = x.Code, x.Signal, reason
-	c.state.FinishedAt, c.state.OOMKilled = x.When, oom
-	st := c.state
-	s.mu.Unlock()
-	if err := jail.WriteJSON(filepath.Join(c.dir, exitFile), st); err != nil {
-		s.log.Error("cannot record an exit", "container", st.ID, "err", err)
-	}
-	if pidfd != nil {
-		pidfd.Close()
-	}
-	close(c.exited)
-	s.events.publish(shim.Event{Kind: shim.EventExited, ID: st.ID, Container: &st})
 }

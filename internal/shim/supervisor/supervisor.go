@@ -63,7 +63,11 @@ type container struct {
 	pidfd     *os.File
 	cgroups   map[string]string
 	exited    chan struct{}
-	gone      bool // deleted, or creation failed
+	gone      bool   // deleted, or creation failed
+	known     bool   // its creation was told, by us or by the shim before us
+	starting  bool   // between the record of its start and the answer
+	late      func() // its end, which came while starting
+	ending    bool   // its end is being recorded
 
 	// Guarded by pump.mu.
 	log      *crilog.Log
@@ -139,12 +143,11 @@ func (s *Supervisor) snapshot(c *container) shim.ContainerState {
 	return st
 }
 
-// change alters a container's state under the lock and returns the copy after it.
-func (s *Supervisor) change(c *container, f func(st *shim.ContainerState)) shim.ContainerState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(&c.state)
-	return c.state
+// tell publishes what happened to c with the state it is in now. s.mu is held since the change of that state, which makes
+// the events of a container come in the order of its life.
+func (s *Supervisor) tell(c *container, kind shim.EventKind) {
+	st := c.state
+	s.events.publish(shim.Event{Kind: kind, ID: st.ID, Container: &st})
 }
 
 // hold gives the keeper a file; without a keeper (its successor is being started) the hand-over does it later.
