@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,13 @@ What was asked of the cluster stays in the data directory; the next ` + "`minato
   minato down --purge     stop and forget everything`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			data, err := filepath.Abs(e.data)
+			if err != nil {
+				return err
+			}
+			if err := cluster.EnterNetns(data); err != nil {
+				return err
+			}
 			log := slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			found, err := cluster.Down(c.Context(), cluster.Config{DataDir: e.data, Version: e.version, Log: log}, purge,
 				func(what string) { fmt.Fprintln(e.out, " ", what) })

@@ -90,6 +90,9 @@ func assemble(cfg Config) (*assembly, error) {
 	if err := os.MkdirAll(a.paths.Run, 0o711); err != nil {
 		return nil, err
 	}
+	if err := a.keepNetns(); err != nil {
+		return nil, err
+	}
 	if a.nodeIP, err = nodeIP(cfg, id); err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ func (p Paths) bin() string      { return filepath.Join(p.Data, "bin") }
 func (p Paths) identity() string { return filepath.Join(p.Data, "cluster.json") }
 func (p Paths) lock() string     { return filepath.Join(p.Data, "lock") }
 func (p Paths) shim() string     { return filepath.Join(p.Run, "shim") }
+func (p Paths) netns() string    { return filepath.Join(p.Run, "net") }
 
 // CRISocket is where the container runtime answers.
 func (p Paths) CRISocket() string { return filepath.Join(p.Run, "cri.sock") }

@@ -1,10 +1,12 @@
 package pki
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
@@ -33,13 +35,41 @@ func (k Kubeconfig) name() string {
 	return k.Context
 }
 
-// addTo puts k's three entries into c, in place of others of the same name.
+// previous names the extension of a context that holds which context was current before ours was merged.
+const previous = "minato.dev/previous-context"
+
+// addTo puts k's three entries into c, in place of others of the same name, and makes k's the current context.
 func (k Kubeconfig) addTo(c *clientcmdapi.Config) {
 	n := k.name()
 	c.Clusters[n] = &clientcmdapi.Cluster{Server: k.Server, CertificateAuthorityData: k.CAPEM}
 	c.AuthInfos[n] = &clientcmdapi.AuthInfo{ClientCertificateData: certOnly(k.Client.CertPEM), ClientKeyData: keyOnly(k.Client.KeyPEM)}
-	c.Contexts[n] = &clientcmdapi.Context{Cluster: n, AuthInfo: n, Namespace: k.Namespace}
+	context := &clientcmdapi.Context{Cluster: n, AuthInfo: n, Namespace: k.Namespace}
+	if old := c.Contexts[n]; old != nil && old.Extensions[previous] != nil {
+		context.Extensions = map[string]runtime.Object{previous: old.Extensions[previous]}
+	}
+	if c.CurrentContext != "" && c.CurrentContext != n {
+		name, _ := json.Marshal(c.CurrentContext) // a string always is JSON
+		context.Extensions = map[string]runtime.Object{previous: &runtime.Unknown{Raw: name, ContentType: runtime.ContentTypeJSON}}
+	}
+	c.Contexts[n] = context
 	c.CurrentContext = n
+}
+
+// before is the context that was current before n was merged, or "" where there was none or it is gone.
+func before(c *clientcmdapi.Config, n string) string {
+	context := c.Contexts[n]
+	if context == nil {
+		return ""
+	}
+	u, ok := context.Extensions[previous].(*runtime.Unknown)
+	if !ok {
+		return ""
+	}
+	var name string
+	if err := json.Unmarshal(u.Raw, &name); err != nil || c.Contexts[name] == nil || name == n {
+		return ""
+	}
+	return name
 }
 
 // Bytes is k as a file of its own.
@@ -77,20 +107,20 @@ func MergeKubeconfig(path string, k Kubeconfig) error {
 	return changeKubeconfig(path, k.addTo)
 }
 
-// RemoveKubeconfig takes the cluster, user and context called context ("" for DefaultContext) out of the kubeconfig at path. A file or an
-// entry that is not there is no error.
+// RemoveKubeconfig takes the cluster, user and context called context ("" for DefaultContext) out of the kubeconfig at path;
+// where it was the current context, the one before it is current again. A file or an entry that is not there is no error.
 func RemoveKubeconfig(path, context string) error {
 	n := Kubeconfig{Context: context}.name()
 	if _, err := os.Stat(path); os.IsNotExist(err) {
 		return nil
 	}
 	return changeKubeconfig(path, func(c *clientcmdapi.Config) {
+		if c.CurrentContext == n {
+			c.CurrentContext = before(c, n)
+		}
 		delete(c.Clusters, n)
 		delete(c.AuthInfos, n)
 		delete(c.Contexts, n)
-		if c.CurrentContext == n {
-			c.CurrentContext = ""
-		}
 	})
 }
 

@@ -49,13 +49,22 @@ func TestMergeAndRemove(t *testing.T) {
 	if rest, err := clientcmd.NewNonInteractiveClientConfig(*c, "minato", nil, nil).ClientConfig(); err != nil || len(rest.KeyData) == 0 {
 		t.Errorf("client configuration: %v", err)
 	}
+	if err := MergeKubeconfig(path, b.AdminKubeconfig("second", "https://127.0.0.1:7443")); err != nil { // a second start
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := RemoveKubeconfig(path, "second"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if c, err = clientcmd.LoadFromFile(path); err != nil || len(c.Contexts) != 2 || c.CurrentContext != "" {
+	if c, err = clientcmd.LoadFromFile(path); err != nil || len(c.Contexts) != 2 || c.CurrentContext != "minato" {
 		t.Errorf("after removal: %v %+v", err, c)
+	}
+	if err := RemoveKubeconfig(path, ""); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = clientcmd.LoadFromFile(path); err != nil || len(c.Contexts) != 1 || c.CurrentContext != "work" {
+		t.Errorf("after both are gone: %v %+v", err, c)
 	}
 	if st, _ := os.Stat(path); st.Mode().Perm() != 0o640 {
 		t.Errorf("mode %v", st.Mode())

@@ -40,6 +40,9 @@ func footprint(ts *testscript.TestScript, neg bool, args []string) {
 
 var clusterID = regexp.MustCompile(`(?:/run/minato/|minato-)([0-9a-f]{8})\b`)
 
+// testNames are in what the tests of other rooms make.
+var testNames = []string{"-shimtest-", "/run/mrt", "/minato-rt-", "minato-test-", "minato-kubelet-"}
+
 // foreign reports whether a trace is another cluster's, or another test's, that came up meanwhile: mounts, cgroups,
 // processes and files are the whole machine's. A trace that names nobody counts as ours.
 func foreign(ts *testscript.TestScript, line string) bool {
@@ -49,7 +52,13 @@ func foreign(ts *testscript.TestScript, line string) bool {
 	if _, data, ok := strings.Cut(line, "--data-dir "); ok {
 		return !strings.HasPrefix(data, ts.Getenv("DATA"))
 	}
-	return strings.Contains(line, "-shimtest-") || strings.Contains(line, "/run/mrt") || strings.Contains(line, "/minato-rt-")
+	if at, ok := strings.CutPrefix(line, "mount "+os.TempDir()); ok {
+		return !strings.HasPrefix(os.TempDir()+at, ts.Getenv("WORK"))
+	}
+	if strings.Contains(line, "/go/pkg/tool/") {
+		return true // a compiler that has our name among its arguments
+	}
+	return slices.ContainsFunc(testNames, func(s string) bool { return strings.Contains(line, s) })
 }
 
 // traces lists processes that belong to a cluster, mounts, cgroups, links, routes, tables and files outside of data.
