@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -59,11 +60,13 @@ func open(t *testing.T) *harbour {
 // node makes a node and plays its agent.
 func (h *harbour) node(ctx context.Context, s *run.Scope) {
 	room := corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("8Gi"), "pods": resource.MustParse("110")}
-	n, err := client.Of(h.c, client.Nodes).Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	_, err := client.Of(h.c, client.Nodes).Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
 	h.must(err)
-	n.Status = corev1.NodeStatus{Allocatable: room, Capacity: room, Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
-		LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now(), Reason: "KubeletReady"}}}
-	_, err = client.Of(h.c, client.Nodes).UpdateStatus(ctx, n)
+	status, err := json.Marshal(map[string]any{"status": corev1.NodeStatus{Allocatable: room, Capacity: room, Conditions: []corev1.NodeCondition{{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now(), Reason: "KubeletReady"}}}})
+	h.must(err)
+	// A patch, because the node lifecycle controller writes to the new node at the same time.
+	_, err = client.Of(h.c, client.Nodes).Patch(ctx, "", "n1", types.StrategicMergePatchType, status, "status")
 	h.must(err)
 	changed := make(chan *corev1.Pod, 1000)
 	client.ViewOf(h.vs, client.Pods).OnChange(func(_, p *corev1.Pod) {
