@@ -18,7 +18,10 @@ import (
 
 // Pods writes n pods of about 3.7 KB each under their upstream keys. They are as complete as running ones, but no
 // scheduler answers to their schedulerName, so no controller has anything to do with them on either side.
-func Pods(n int) Fill {
+func Pods(n int) Fill { return fillPods(n, func(int, *corev1.Pod) {}) }
+
+// fillPods writes n pods as edit leaves them.
+func fillPods(n int, edit func(int, *corev1.Pod)) Fill {
 	return func(put func(string, []byte) error) error {
 		scheme := runtime.NewScheme()
 		if err := corev1.AddToScheme(scheme); err != nil {
@@ -30,7 +33,9 @@ func Pods(n int) Fill {
 		for i := range n {
 			g.Go(func() error {
 				var b bytes.Buffer
-				if err := enc.Encode(pod(i), &b); err != nil {
+				p := pod(i)
+				edit(i, p)
+				if err := enc.Encode(p, &b); err != nil {
 					return err
 				}
 				return put(fmt.Sprintf("/registry/pods/default/web-%06d", i), b.Bytes())
