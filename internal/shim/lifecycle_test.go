@@ -98,6 +98,22 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
+// TestDeleteBeforeCreate: a caller that has given its Create up deletes the container, and the two may change places on
+// their way.
+func TestDeleteBeforeCreate(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	r := n.request(nil, "true")
+	if err := n.Delete(ctx, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Create(ctx, r); !errors.Is(err, shim.ErrState) {
+		t.Errorf("create after delete: %v", err)
+	}
+	if dirs := cgroupsUnder(n.cgroup); len(dirs) != 0 {
+		t.Errorf("cgroups: %v", dirs)
+	}
+}
+
 func TestDeleteRunning(t *testing.T) {
 	n, ctx := newNode(t), ctxFor(t)
 	r := n.start(nil, sh("sleep 1000 & sleep 1000 & wait")...)

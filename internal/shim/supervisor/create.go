@@ -86,6 +86,9 @@ func (s *Supervisor) claim(r shim.CreateRequest, spec *specs.Spec) (c *container
 	if c := s.containers[r.ID]; c != nil {
 		return c, false, nil
 	}
+	if s.refusedLately(r.ID) {
+		return nil, false, fmt.Errorf("container %q was deleted by its caller: %w", r.ID, shim.ErrState)
+	}
 	slot := 0
 	for slot < len(s.slots) && s.slots[slot] {
 		slot++

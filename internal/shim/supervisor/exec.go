@@ -42,8 +42,8 @@ type sessionRecord struct {
 
 const (
 	sessionFile = "session.json"
-	// keptSessions is how long an ended session waits to be asked for.
-	keptSessions = 10 * time.Minute
+	// keptSessions is how long an ended session waits to be asked for: longer than a client keeps trying to reach us.
+	keptSessions = time.Minute
 )
 
 // exec starts a process in a running container.
@@ -77,11 +77,10 @@ func (s *Supervisor) exec(ctx context.Context, id string, r shim.ExecRequest, st
 func (s *Supervisor) claimSession(c *container, execID string) (x *session, fresh bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pruneSessions()
 	if x := s.sessions[execID]; x != nil {
 		return x, false, nil
 	}
-	if _, late := s.refused[execID]; late {
+	if s.refusedLately(execID) {
 		return nil, false, fmt.Errorf("exec session %q was closed by its caller: %w", execID, shim.ErrState)
 	}
 	if c.state.Status != shim.Running {
@@ -154,7 +153,9 @@ func (s *Supervisor) sessionEnded(x *session, e hold.Exit, reason string) {
 	s.events.publish(shim.Event{Kind: shim.EventExecExited, ID: x.rec.Container, ExecID: x.rec.ID, ExitCode: e.Code})
 	if abandoned {
 		s.forgetSession(x)
+		return
 	}
+	time.AfterFunc(keptSessions, func() { s.forgetSession(x) }) // its client died, or never comes
 }
 
 // session finds one by ID.
@@ -233,27 +234,23 @@ func (s *Supervisor) endSessions(container string) {
 	}
 }
 
-// refuseSession remembers a session that was closed before it began: its Exec, given up by the caller, may still be on
-// its way to us.
-func (s *Supervisor) refuseSession(id string) {
+// refuse remembers a container that was deleted, or a session that was closed, before it began: its Create or Exec, given
+// up by the caller, may still be on its way to us. Ids are never used twice, so this harms nobody.
+func (s *Supervisor) refuse(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for old, at := range s.refused {
+		if len(s.refused)%256 == 0 && time.Since(at) > keptSessions { // now and then
+			delete(s.refused, old)
+		}
+	}
 	s.refused[id] = time.Now()
 }
 
-// pruneSessions drops results nobody came for. s.mu is held.
-func (s *Supervisor) pruneSessions() {
-	for id, at := range s.refused {
-		if time.Since(at) > time.Minute {
-			delete(s.refused, id)
-		}
-	}
-	for id, x := range s.sessions {
-		if t := x.result.FinishedAt; !t.IsZero() && time.Since(t) > keptSessions {
-			delete(s.sessions, id)
-			_ = os.RemoveAll(x.dir)
-		}
-	}
+// refusedLately reports whether id must not begin any more. s.mu is held.
+func (s *Supervisor) refusedLately(id string) bool {
+	_, late := s.refused[id]
+	return late
 }
 
 func randomID() string {

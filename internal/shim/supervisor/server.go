@@ -327,7 +327,7 @@ func opExecKill(s *Supervisor, _ context.Context, r *request) (any, *os.File, er
 func opExecClose(s *Supervisor, _ context.Context, r *request) (any, *os.File, error) {
 	x, err := s.session(r.call.ID)
 	if err != nil {
-		s.refuseSession(r.call.ID)
+		s.refuse(r.call.ID)
 		return nil, nil, nil
 	}
 	s.closeSession(x)

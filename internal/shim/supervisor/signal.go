@@ -37,10 +37,12 @@ func sendPidfd(pidfd *os.File, sig syscall.Signal, flags int) error {
 	return fmt.Errorf("signal %d: %w", sig, err)
 }
 
-// remove ends a container and everything of it. It is idempotent.
+// remove ends a container and everything of it. It is idempotent. A Create of the same container that its caller has
+// given up, and that we have not read yet, is refused afterwards.
 func (s *Supervisor) remove(id string) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
+	s.refuse(id)
 	c, err := s.find(id)
 	if err != nil {
 		return nil

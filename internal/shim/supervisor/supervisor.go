@@ -43,7 +43,7 @@ type Supervisor struct {
 	mu         sync.Mutex
 	containers map[string]*container
 	sessions   map[string]*session
-	refused    map[string]time.Time
+	refused    map[string]time.Time // ids that must not begin any more, see refuse
 	slots      [crilog.Slots]bool
 
 	exitsMu sync.Mutex
