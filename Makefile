@@ -103,6 +103,19 @@ bench: build ## measure start, rest, LIST, writes and pods, beside upstream
 chaos: build ## stories under churn and kill -9; not part of test while docs/robustness.md has open rows
 	go test -tags '$(TAGS)' -count=1 -timeout 30m -run TestChaos ./test/...
 
+# The suite is a Go module of its own: nothing of it is linked into minato. Built programs and images stay in the user's
+# cache directory. Reports are in minato-conformance/last there.
+CONFORMANCE := cd test/conformance && go test ./cmd/... ./harbour ./images ./programs ./ratchet ./suite && go run ./cmd/conformance
+NODES ?= 1
+
+.PHONY: conformance
+conformance: deps build ## run the official conformance tests: FOCUS='regexp' GROUP=a-api,b-pod NODES=1
+	$(CONFORMANCE) -readme ../../README.md -focus '$(FOCUS)' -group '$(GROUP)' -nodes $(NODES)
+
+.PHONY: conformance-quick
+conformance-quick: deps build ## run those of test/conformance/quick.txt
+	$(CONFORMANCE) -list quick.txt
+
 .PHONY: generate
 generate: ## make generated files again
 	go generate ./internal/...
