@@ -99,6 +99,10 @@ bench: build ## measure start, rest, LIST, writes and pods, beside upstream
 	  echo "bench/$$b"; { printf '\n## bench/%s\n\n' $$b; go run ./bench/$$b; } >>$$out || exit 1; \
 	done; cat $$out
 
+.PHONY: differential
+differential: ## put the same requests to ours and to upstream's kube-apiserver and compare
+	cd test/differential && go vet . && go test -count=1 -timeout 30m .
+
 .PHONY: chaos
 chaos: build ## stories under churn and kill -9; not part of test while docs/robustness.md has open rows
 	go test -tags '$(TAGS)' -count=1 -timeout 30m -run TestChaos ./test/...

@@ -1,0 +1,152 @@
+package differential
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// A Difference is one place where the sides' answers to one request differ.
+type Difference struct {
+	Step   string // the request's name
+	Where  string // "code", "header Warning", "body.spec.replicas"
+	Ours   string
+	Theirs string
+	ask    Request
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// unheeded are headers that say nothing about the answer.
+var unheeded = map[string]bool{"Date": true, "Content-Length": true, "Audit-Id": true}
+
+// compare lists where two answers differ.
+func (p *pairing) compare(ours, theirs Answer) (out []Difference) {
+	if ours.Code != theirs.Code {
+		out = append(out, Difference{Where: "code", Ours: fmt.Sprint(ours.Code, " ", message(ours)), Theirs: fmt.Sprint(theirs.Code, " ", message(theirs))})
+	}
+	out = append(out, p.headers(ours.Header, theirs.Header)...)
+	if ours.Code != theirs.Code && (ours.Code >= 400 || theirs.Code >= 400) {
+		return out
+	}
+	return append(out, p.values("body", "", ours.Body, theirs.Body)...)
+}
+
+func message(a Answer) string {
+	if m := lookup(a.Body, "message"); m != nil {
+		return fmt.Sprint(m)
+	}
+	return ""
+}
+
+func (p *pairing) headers(ours, theirs http.Header) (out []Difference) {
+	for _, k := range allKeys(ours, theirs) {
+		if unheeded[k] {
+			continue
+		}
+		o, t := strings.Join(ours.Values(k), "\n"), strings.Join(theirs.Values(k), "\n")
+		if !p.same("", o, t) {
+			out = append(out, Difference{Where: "header " + k, Ours: o, Theirs: t})
+		}
+	}
+	return out
+}
+
+func allKeys[V any](a, b map[string]V) []string {
+	names := map[string]bool{}
+	for k := range a {
+		names[k] = true
+	}
+	for k := range b {
+		names[k] = true
+	}
+	return sortedKeys(names)
+}
+
+// values compares two values under key; path leads to them.
+func (p *pairing) values(path, key string, ours, theirs any) (out []Difference) {
+	switch o := ours.(type) {
+	case map[string]any:
+		if t, ok := theirs.(map[string]any); ok {
+			p.generated(o, t)
+			for _, k := range allKeys(o, t) {
+				out = append(out, p.values(path+"."+k, k, present(o, k), present(t, k))...)
+			}
+			return out
+		}
+	case []any:
+		if t, ok := theirs.([]any); ok {
+			return p.lists(path, key, o, t)
+		}
+	case string:
+		if t, ok := theirs.(string); ok && p.same(key, o, t) {
+			return nil
+		}
+	}
+	if show(ours) == show(theirs) || ports[key] && isNumber(ours) && isNumber(theirs) {
+		return nil
+	}
+	return []Difference{{Where: path, Ours: show(ours), Theirs: show(theirs)}}
+}
+
+// ports are chosen at random where nobody names one.
+var ports = map[string]bool{"nodePort": true, "healthCheckNodePort": true}
+
+func isNumber(v any) bool { _, ok := v.(json.Number); return ok }
+
+// lists compares item by item; where the lengths differ, items that have names are paired by them.
+func (p *pairing) lists(path, key string, ours, theirs []any) (out []Difference) {
+	if len(ours) == len(theirs) {
+		for i := range ours {
+			out = append(out, p.values(fmt.Sprintf("%s[%d]", path, i), key, ours[i], theirs[i])...)
+		}
+		return out
+	}
+	o, t := byName(ours), byName(theirs)
+	if o == nil || t == nil {
+		return []Difference{{Where: path, Ours: show(ours), Theirs: show(theirs)}}
+	}
+	for _, k := range allKeys(o, t) {
+		out = append(out, p.values(path+"["+k+"]", key, present(o, k), present(t, k))...)
+	}
+	return out
+}
+
+// byName sorts the items of a list by what tells them apart; nil where nothing does.
+func byName(list []any) map[string]any {
+	out := map[string]any{}
+	for _, v := range list {
+		name := ""
+		for _, path := range []string{"metadata.namespace", "metadata.name", "name", "manager", "operation", "subresource", "object.metadata.name", "type", "field"} {
+			if part := lookup(v, path); part != nil {
+				name += "/" + fmt.Sprint(part)
+			}
+		}
+		if _, twice := out[name]; twice || name == "" {
+			return nil
+		}
+		out[name] = v
+	}
+	return out
+}
+
+type absent struct{}
+
+// present tells a missing name from a null.
+func present(m map[string]any, k string) any {
+	v, ok := m[k]
+	if !ok {
+		return absent{}
+	}
+	return v
+}
+
+func show(v any) string {
+	if _, ok := v.(absent); ok {
+		return "(none)"
+	}
+	return text(v)
+}

@@ -1,0 +1,105 @@
+package differential
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var listFile = flag.String("differences", "", "file for all differences that are not accepted")
+
+func TestDifferential(t *testing.T) {
+	b, err := StartBoth(t.Context(), t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := NewPair(t, b.Ours, b.Theirs)
+	p.Set("csr", csr(t))
+	p.Set("ca", strings.ReplaceAll(string(b.Server.PKI.CA.CertPEM), "\n", `\n`))
+	kinds := kindsOf(t, b.Theirs)
+	seeds, err := Seeds(kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives(t, p, seeds, kinds)
+	judge(t, p, true)
+}
+
+// csr is a certificate signing request, as the API wants it.
+func csr(t *testing.T) string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "jane", Organization: []string{"staff"}}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+// judge fails the test for each difference that is not accepted and, after a whole run, each that is no longer seen.
+func judge(t *testing.T, p *Pair, whole bool) {
+	t.Helper()
+	ledger, err := ReadLedger("accepted.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type group struct {
+		Difference
+		count int
+	}
+	groups := map[string]*group{}
+	accepted := 0
+	for _, d := range p.Found {
+		if ledger.Take(d) {
+			accepted++
+			continue
+		}
+		key := d.Where + "\x00" + d.Ours + "\x00" + d.Theirs
+		if groups[key] == nil {
+			groups[key] = &group{Difference: d}
+		}
+		groups[key].count++
+	}
+	list := make([]*group, 0, len(groups))
+	for _, g := range groups {
+		list = append(list, g)
+	}
+	slices.SortFunc(list, func(a, b *group) int { return cmp.Or(b.count-a.count, cmp.Compare(a.Step, b.Step)) })
+	var out strings.Builder
+	for _, g := range list {
+		fmt.Fprintf(&out, "%dx %s | %s\n      ours   %s\n      theirs %s\n      %s %s %.300s\n", g.count, g.Step, g.Where, g.Ours, g.Theirs, g.ask.Method, g.ask.Path, g.ask.Body)
+	}
+	t.Logf("%d requests, %d differences in %d groups, %d more are accepted", p.Asked, len(p.Found)-accepted, len(groups), accepted)
+	if *listFile != "" {
+		if err := os.WriteFile(*listFile, []byte(out.String()), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	if out.Len() > 0 {
+		t.Errorf("differences:\n%.20000s", out.String())
+	}
+	for _, a := range ledger.Unseen() {
+		if whole {
+			t.Errorf("accepted.yaml: %q at %q was not seen any more: take it out", a.Step, a.Where)
+		}
+	}
+}
