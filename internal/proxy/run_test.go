@@ -79,14 +79,14 @@ func TestRunFollowsTheAPI(t *testing.T) {
 	pod := c.pod("10.244.0.5").serve("8080")
 	meta := metav1.ObjectMeta{Namespace: "default", Name: "web"}
 	create(t, c.c, client.Services, &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{ClusterIP: "10.96.1.1", Ports: []corev1.ServicePort{{Port: 80}}}})
-	c.until("refused without endpoints", func() bool { return dial("10.96.1.1:80") == "refused" })
+	c.until("refused without endpoints", func() bool { return dial("10.96.1.1:80", silence) == "refused" })
 	create(t, c.c, client.EndpointSlices, slice("web", pod.addr, "here"))
-	c.until("answered", func() bool { return dial("10.96.1.1:80") == "10.244.0.5 saw 10.244.0.1" })
+	c.until("answered", func() bool { return dial("10.96.1.1:80", silence) == "10.244.0.5 saw 10.244.0.1" })
 	// Somebody empties the table: the next change mends it.
 	c.sh("nft delete table ip test-services")
 	create(t, c.c, client.Services, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "other"}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.1.2", Ports: []corev1.ServicePort{{Port: 80}}}})
 	c.until("mended", func() bool {
-		return dial("10.96.1.1:80") == "10.244.0.5 saw 10.244.0.1" && dial("10.96.1.2:80") == "refused"
+		return dial("10.96.1.1:80", silence) == "10.244.0.5 saw 10.244.0.1" && dial("10.96.1.2:80", silence) == "refused"
 	})
 	// The address that the bridge holds belongs to the host.
 	create(t, c.c, client.Services, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "dns"}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.10", Ports: []corev1.ServicePort{{Port: 7}}}})
