@@ -208,7 +208,7 @@ func within(dir, sub string) (string, error) {
 		return "", err
 	}
 	defer unix.Close(root)
-	fd, err := unix.Openat2(root, sub, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	fd, err := spec.OpenInRoot(root, sub, unix.O_PATH)
 	if err != nil {
 		return "", err
 	}

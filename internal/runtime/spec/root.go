@@ -20,8 +20,7 @@ func readInRoot(root, path string) ([]byte, error) {
 		return nil, fmt.Errorf("root file system: %w", err)
 	}
 	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC | unix.O_NOCTTY,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	fd, err := OpenInRoot(dir, path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
@@ -41,4 +40,17 @@ func readInRoot(root, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s in the image is larger than %d bytes", path, maxAccounts)
 	}
 	return data, nil
+}
+
+// OpenInRoot opens path as a process whose root is the open directory dir would: no link leads out of it. The kernel
+// gives up with EAGAIN where anything on the machine was renamed or mounted while it looked at a "..", and wants to be
+// asked again.
+func OpenInRoot(dir int, path string, flags uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	for {
+		fd, err := unix.Openat2(dir, path, &how)
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+	}
 }
