@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"minato.dev/minato/internal/network"
 )
 
 // nodeIP is the address that the node is known by: the one that was asked for, else the one on the link of the default
@@ -14,7 +16,7 @@ func nodeIP(c Config, id Identity) (netip.Addr, error) {
 	if c.NodeIP != "" {
 		return netip.ParseAddr(c.NodeIP)
 	}
-	links, err := netlink.LinkList()
+	links, err := network.Dump(netlink.LinkList)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("list links: %w", err)
 	}
@@ -25,7 +27,7 @@ func nodeIP(c Config, id Identity) (netip.Addr, error) {
 		if a.Flags&net.FlagUp == 0 || a.Flags&net.FlagLoopback != 0 || a.Name == id.Bridge || l.Type() == "bridge" || l.Type() == "veth" && a.MasterIndex != 0 {
 			continue
 		}
-		addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
+		addrs, err := network.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_V4) })
 		if err != nil {
 			return netip.Addr{}, fmt.Errorf("list addresses of %s: %w", a.Name, err)
 		}
@@ -49,7 +51,9 @@ func nodeIP(c Config, id Identity) (netip.Addr, error) {
 }
 
 func defaultLink() int {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
+	routes, err := network.Dump(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
+	})
 	if err != nil || len(routes) == 0 {
 		return -1
 	}

@@ -14,6 +14,8 @@ import (
 	"regexp"
 
 	"github.com/vishvananda/netlink"
+
+	"minato.dev/minato/internal/network"
 )
 
 // Identity is what a cluster keeps from its first start on, so that several can live on one machine: their links,
@@ -186,14 +188,14 @@ func overlapsAny(p netip.Prefix, used []netip.Prefix) bool {
 
 // usedRanges are the ranges of this machine's addresses and routes, default routes excepted.
 func usedRanges() (out []netip.Prefix, err error) {
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	addrs, err := network.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
 	for _, a := range addrs {
 		out = appendNet(out, a.IPNet)
 	}
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := network.Dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}

@@ -76,7 +76,7 @@ func (n *Network) ensureAddresses(link netlink.Link) error {
 	for _, a := range n.cfg.LocalAddrs {
 		want[netip.PrefixFrom(a, a.BitLen())] = true
 	}
-	have, err := netlink.AddrList(link, unix.AF_INET)
+	have, err := Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(link, unix.AF_INET) })
 	if err != nil {
 		return err
 	}

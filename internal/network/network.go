@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Config says what one node's pod network is made of.
@@ -58,7 +59,8 @@ type Network struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	leases map[string]lease // by sandbox id
+	leases map[string]lease     // by sandbox id
+	ended  map[string]time.Time // links whose lease was given back, and when, see SweepLinks
 	pool   *pool
 	bridge int // link index, 0 before Ensure
 }
@@ -68,7 +70,7 @@ func New(cfg Config) (*Network, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
-	n := &Network{cfg: cfg, log: cfg.Log, pool: newPool(cfg.PodCIDR, cfg.LocalAddrs)}
+	n := &Network{cfg: cfg, log: cfg.Log, ended: map[string]time.Time{}, pool: newPool(cfg.PodCIDR, cfg.LocalAddrs)}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -119,7 +121,7 @@ func (n *Network) result(l lease) Result {
 }
 
 // Detach closes the host ports of sandbox id and frees its address, which is not given out again while its old link
-// lives. The link itself goes with the namespace. An unknown id is no error.
+// lives. The link itself goes with the namespace, or by SweepLinks where that does not end. An unknown id is no error.
 func (n *Network) Detach(ctx context.Context, id string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -134,6 +136,7 @@ func (n *Network) Detach(ctx context.Context, id string) error {
 		return fmt.Errorf("detach %s: %w", id, err)
 	}
 	delete(n.leases, id)
+	n.ended[linkName(n.cfg.Bridge, l.IP)] = time.Now()
 	n.pool.give(l.IP)
 	return nil
 }

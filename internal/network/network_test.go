@@ -254,7 +254,7 @@ func TestRestartKeepsLeases(t *testing.T) {
 	if _, found := m.Status("gone"); found {
 		t.Error("a dead sandbox kept its lease")
 	}
-	links, err := netlink.LinkList()
+	links, err := Dump(netlink.LinkList)
 	ok(t, err)
 	left := 0
 	for _, l := range links {

@@ -37,7 +37,7 @@ func (n *Network) Sweep(ctx context.Context, alive map[string]bool) error {
 
 // deleteLinks removes the host's ends of pod links, which takes the pods' ends along.
 func (n *Network) deleteLinks(keep map[string]bool) error {
-	all, err := netlink.LinkList()
+	all, err := Dump(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("network: list links: %w", err)
 	}

@@ -25,7 +25,7 @@ func (s *Server) CreateContainer(ctx context.Context, r *api.CreateContainerRequ
 	if err := s.checkContainer(p, r.GetConfig()); err != nil {
 		return nil, err
 	}
-	unlockPod, err := s.locks.lock(ctx, p.ID+"/containers")
+	unlockPod, err := s.locks.lock(ctx, reserving(p.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -52,10 +52,13 @@ func (s *Server) CreateContainer(ctx context.Context, r *api.CreateContainerRequ
 // raiseContainer takes the steps and records the outcome; a container that fails is taken down again.
 func (s *Server) raiseContainer(ctx context.Context, rec *ledger.Container) error {
 	if s.containers.Get(rec.ID) == nil {
-		return errors.New("the runtime lost its shim meanwhile: ask again")
+		return errors.New("the container was removed meanwhile: ask again")
 	}
 	work := *rec
 	err := up(s, ctx, containerSteps, &work)
+	if err == nil {
+		err = ctx.Err() // the client has given up and never learns the id
+	}
 	if err == nil {
 		work.Intent = ledger.Kept
 		if err = s.containers.Put(rec.ID, &work); err == nil {
@@ -89,9 +92,15 @@ func (s *Server) checkContainer(p *ledger.Sandbox, c *api.ContainerConfig) error
 	return err
 }
 
+// reserving is the lock of a sandbox's container names.
+func reserving(sandbox string) string { return sandbox + "/containers" }
+
 // reserveContainer writes down the intention under a new id. Name and attempt are taken once in a sandbox. The image is
 // looked up again once the record names it, since from then on it cannot be removed.
 func (s *Server) reserveContainer(p *ledger.Sandbox, c *api.ContainerConfig) (rec *ledger.Container, again bool, err error) {
+	if now := s.sandboxes.Get(p.ID); now == nil || now.Intent != ledger.Kept { // it may be on its way out, see eraseSandbox
+		return nil, false, precondition("sandbox %s is not ready", p.ID)
+	}
 	for _, old := range s.containersOf(p.ID) {
 		if !proto.Equal(old.Config.GetMetadata(), c.GetMetadata()) {
 			continue

@@ -55,13 +55,17 @@ func (s *Server) eraseContainer(ctx context.Context, rec *ledger.Container) erro
 			return err
 		}
 	}
+	return s.unfinished(rec.ID, s.dismantleContainer(ctx, &gone))
+}
+
+func (s *Server) dismantleContainer(ctx context.Context, gone *ledger.Container) error {
 	if err := s.reach("container removal recorded"); err != nil {
 		return err
 	}
-	if err := down(s, ctx, containerSteps, &gone, true); err != nil {
+	if err := down(s, ctx, containerSteps, gone, true); err != nil {
 		return err
 	}
-	s.samples.forget(rec.ID)
-	s.exits.announce(rec.ID)
-	return s.containers.Delete(rec.ID)
+	s.samples.forget(gone.ID)
+	s.exits.announce(gone.ID)
+	return s.containers.Delete(gone.ID)
 }

@@ -32,6 +32,9 @@ func (s *Server) StopContainer(ctx context.Context, r *api.StopContainerRequest)
 func (s *Server) stopContainer(ctx context.Context, id string, grace time.Duration) error {
 	ended := s.exits.subscribe(id)
 	defer s.exits.unsubscribe(id, ended)
+	if err := s.acknowledge(ctx, id); err != nil {
+		return err
+	}
 	rec := s.containers.Get(id)
 	if rec == nil || rec.State() != api.ContainerState_CONTAINER_RUNNING {
 		return nil
@@ -52,6 +55,26 @@ func (s *Server) stopContainer(ctx context.Context, id string, grace time.Durati
 		return err
 	}
 	return s.awaitEnd(ctx, rec)
+}
+
+// acknowledge records a start that its client gave up and that happened nevertheless.
+func (s *Server) acknowledge(ctx context.Context, id string) error {
+	rec := s.containers.Get(id)
+	if rec == nil || rec.State() != api.ContainerState_CONTAINER_CREATED {
+		return nil
+	}
+	st, err := s.shim.Load().State(ctx, id)
+	switch {
+	case errors.Is(err, shim.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case st.Status == shim.Running:
+		return s.adopt(ctx, id, &st)
+	case st.Status == shim.Exited:
+		return s.settle(ctx, id, &st)
+	}
+	return nil
 }
 
 // awaitEnd asks the shim itself instead of waiting for its event, which may be long in coming while much else happens,

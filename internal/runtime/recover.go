@@ -15,7 +15,7 @@ import (
 
 // recover runs once before the socket opens: it brings the kernel to what the ledger says. What a dead agent had half
 // made is undone, because no client knows it; what it had half removed is removed; what runs is adopted. After a reboot
-// nothing runs, and the records say so. What cannot be mended now is logged and tried again when a verb meets it.
+// nothing runs, and the records say so. What cannot be mended now is logged and tried again, see mending.
 func (s *Server) recover(ctx context.Context) error {
 	if err := pin.Room(s.cfg.RunDir); err != nil {
 		return err
@@ -28,7 +28,7 @@ func (s *Server) recover(ctx context.Context) error {
 		return err
 	}
 	for _, p := range s.sandboxes.All() {
-		if err := s.mendSandbox(ctx, p); err != nil {
+		if err := s.unfinished(p.ID, s.mendSandbox(ctx, p)); err != nil {
 			s.log.Error("sandbox could not be mended", "sandbox", p.ID, "err", err)
 		}
 	}
@@ -46,7 +46,7 @@ func (s *Server) reconcile(ctx context.Context) (seq uint64, err error) {
 		seen[states[i].ID] = &states[i]
 	}
 	for _, c := range s.containers.All() {
-		if err := s.mendContainer(ctx, c, seen[c.ID]); err != nil {
+		if err := s.unfinished(c.ID, s.mendContainer(ctx, c, seen[c.ID])); err != nil {
 			s.log.Error("container could not be mended", "container", c.ID, "err", err)
 		}
 		delete(seen, c.ID)
@@ -54,7 +54,7 @@ func (s *Server) reconcile(ctx context.Context) (seq uint64, err error) {
 	return seq, s.dropStrangers(ctx, seen)
 }
 
-// mendContainer is one comparison: the record against what the shim has (nil: nothing).
+// mendContainer is one comparison: the record against what the shim had when it was asked (nil: nothing).
 func (s *Server) mendContainer(ctx context.Context, c *ledger.Container, seen *shim.ContainerState) error {
 	if c.Intent == ledger.Making || c.Intent == ledger.Gone {
 		return s.finishRemoval(ctx, c.ID)
@@ -67,7 +67,21 @@ func (s *Server) mendContainer(ctx context.Context, c *ledger.Container, seen *s
 	case seen != nil && seen.Status == shim.Running && c.State() == api.ContainerState_CONTAINER_CREATED:
 		return s.adopt(ctx, c.ID, seen)
 	case seen == nil && c.State() == api.ContainerState_CONTAINER_RUNNING:
-		return s.settle(ctx, c.ID, nil)
+		return s.settleLost(ctx, c.ID)
+	}
+	return nil
+}
+
+// settleLost records the end of a container that the shim did not list, unless it was only started after the list.
+func (s *Server) settleLost(ctx context.Context, id string) error {
+	st, err := s.shim.Load().State(ctx, id)
+	switch {
+	case errors.Is(err, shim.ErrNotFound):
+		return s.settle(ctx, id, nil)
+	case err != nil:
+		return err
+	case st.Status == shim.Exited:
+		return s.settle(ctx, id, &st)
 	}
 	return nil
 }
@@ -126,6 +140,9 @@ func (s *Server) mendSandbox(ctx context.Context, p *ledger.Sandbox) error {
 			return err
 		}
 		defer unlock()
+		if p = s.sandboxes.Get(p.ID); p == nil || p.Intent != ledger.Making && p.Intent != ledger.Gone {
+			return nil
+		}
 		return s.eraseSandbox(ctx, p)
 	case p.Intent == ledger.Stopped || !s.ready(p):
 		return s.stopSandbox(ctx, p.ID)
@@ -149,6 +166,7 @@ func (s *Server) sweep(ctx context.Context) error {
 	failed = append(failed, sweepDir(filepath.Join(s.cfg.RunDir, "sandboxes"), func(id string) bool { return s.sandboxes.Get(id) != nil }))
 	if err := errors.Join(failed...); err != nil {
 		s.log.Error("debris could not be swept away", "err", err)
+		s.mending.later(links, linksPause)
 	}
 	return nil
 }

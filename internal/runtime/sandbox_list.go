@@ -8,10 +8,10 @@ import (
 
 	"google.golang.org/grpc"
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
-	"minato.dev/minato/internal/runtime/ledger"
 )
 
-// ListPodSandbox returns the sandboxes that the client knows of, the oldest first.
+// ListPodSandbox returns the sandboxes, the oldest first. One that is still being made is not ready: a client that gave its
+// RunPodSandbox up sees it and can remove it, which waits for the verb.
 func (s *Server) ListPodSandbox(_ context.Context, r *api.ListPodSandboxRequest) (*api.ListPodSandboxResponse, error) {
 	return &api.ListPodSandboxResponse{Items: s.listSandboxes(r.GetFilter())}, nil
 }
@@ -27,7 +27,7 @@ func (s *Server) listSandboxes(f *api.PodSandboxFilter) []*api.PodSandbox {
 	var out []*api.PodSandbox
 	for _, rec := range s.sandboxes.All() {
 		c := rec.Config.PodSandboxConfig
-		if rec.Intent == ledger.Making || !strings.HasPrefix(rec.ID, f.GetId()) || !matches(c.GetLabels(), f.GetLabelSelector()) {
+		if !strings.HasPrefix(rec.ID, f.GetId()) || !matches(c.GetLabels(), f.GetLabelSelector()) {
 			continue
 		}
 		state := s.sandboxState(rec)

@@ -37,7 +37,7 @@ func (s *Server) RemovePodSandbox(ctx context.Context, r *api.RemovePodSandboxRe
 }
 
 // eraseSandbox undoes all steps and forgets the sandbox last. The caller holds the sandbox's lock. Where something
-// cannot be undone the record stays and says Gone, and the next removal or start goes on.
+// cannot be undone the record stays and says Gone, and it is tried again, see mending.
 func (s *Server) eraseSandbox(ctx context.Context, rec *ledger.Sandbox) error {
 	gone := *rec
 	if rec.Intent != ledger.Gone {
@@ -46,15 +46,24 @@ func (s *Server) eraseSandbox(ctx context.Context, rec *ledger.Sandbox) error {
 			return err
 		}
 	}
+	return s.unfinished(rec.ID, s.dismantleSandbox(ctx, &gone))
+}
+
+func (s *Server) dismantleSandbox(ctx context.Context, gone *ledger.Sandbox) error {
 	if err := s.reach("removal recorded"); err != nil {
 		return err
 	}
-	if err := s.eachContainer(rec.ID, func(c *ledger.Container) error { return s.removeContainer(ctx, c.ID) }); err != nil {
+	unlock, err := s.locks.lock(ctx, reserving(gone.ID)) // who reserves after this finds the sandbox gone
+	if err != nil {
 		return err
 	}
-	if err := down(s, ctx, sandboxSteps, &gone, true); err != nil {
+	unlock()
+	if err := s.eachContainer(gone.ID, func(c *ledger.Container) error { return s.removeContainer(ctx, c.ID) }); err != nil {
 		return err
 	}
-	s.samples.forget(rec.ID)
-	return s.sandboxes.Delete(rec.ID)
+	if err := down(s, ctx, sandboxSteps, gone, true); err != nil {
+		return err
+	}
+	s.samples.forget(gone.ID)
+	return s.sandboxes.Delete(gone.ID)
 }

@@ -44,7 +44,13 @@ func (s *Server) RunPodSandbox(ctx context.Context, r *api.RunPodSandboxRequest)
 
 // raiseSandbox takes the steps and records the outcome; a sandbox that fails is taken down again.
 func (s *Server) raiseSandbox(ctx context.Context, rec *ledger.Sandbox) error {
+	if s.sandboxes.Get(rec.ID) == nil {
+		return errors.New("the sandbox was removed meanwhile: ask again")
+	}
 	err := up(s, ctx, sandboxSteps, rec)
+	if err == nil {
+		err = ctx.Err() // the client has given up and never learns the id
+	}
 	if err == nil {
 		kept := *rec
 		kept.Intent = ledger.Kept

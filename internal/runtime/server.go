@@ -44,6 +44,7 @@ type Server struct {
 	samples  samples     // the last CPU reading of each cgroup
 	layers   layerSizes  // the last walk of each writable layer
 	net      networkGate // whether the pod network stands
+	mending  *mending    // what could not be finished, and is tried again
 	health   health      // whether the shim answers
 	streams  streamer    // exec, attach, port-forward
 	podCIDR  atomic.Pointer[string]
@@ -56,7 +57,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Log}
+	s := &Server{cfg: cfg, log: cfg.Log, mending: newMending()}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return nil, fmt.Errorf("runtime: %w", err)
@@ -106,6 +107,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 			return errors.Join(err, l.Close())
 		}
 		scope.Go("shim events", func(ctx context.Context) error { return s.follow(ctx, scope) })
+		scope.Go("mend", func(ctx context.Context) error { return s.mendForever(ctx, scope) })
 		g := s.grpcServer()
 		scope.Go("cri", func(context.Context) error { return g.Serve(l) })
 		scope.Go("cri stop", func(ctx context.Context) error { <-ctx.Done(); g.Stop(); return nil })

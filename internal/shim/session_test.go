@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -277,5 +278,25 @@ func TestContainerTerminal(t *testing.T) {
 	}
 	if text := logText(t, r.LogPath); !strings.Contains(text, "/dev/pts/0") || !strings.Contains(text, "got again") {
 		t.Errorf("log %q", text)
+	}
+}
+
+// TestResultOutlivesTheContainer: the command that ended the container is still told how it ended itself.
+func TestResultOutlivesTheContainer(t *testing.T) {
+	n, ctx := newNode(t), ctxFor(t)
+	r := n.start(nil, sh("until test -e /tmp/go; do usleep 10000; done")...)
+	x, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: sh("touch /tmp/go; exit 7")}, shim.Stdio{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.wait(r.ID)
+	if err := n.Delete(ctx, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := x.Wait(ctx); err != nil || res.ExitCode != 7 && res.ExitCode != 137 {
+		t.Errorf("after the container has gone: %+v, %v", res, err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(n.cfg.RunDir, "x")); len(left) > 0 {
+		t.Errorf("on disk: %v", left)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
+
+	"minato.dev/minato/internal/network"
 )
 
 // footprint save FILE writes down what is on the machine that a cluster could leave behind; footprint same FILE
@@ -117,7 +119,7 @@ func cgroups() (out []string, err error) {
 }
 
 func links() (out []string, err error) {
-	list, err := netlink.LinkList()
+	list, err := network.Dump(netlink.LinkList)
 	for _, l := range list {
 		out = append(out, l.Attrs().Name)
 	}

@@ -214,12 +214,18 @@ func (s *Supervisor) forgetSession(x *session) {
 	}
 	s.mu.Unlock()
 	closeFiles(x.console)
+	s.dropSession(x)
+}
+
+// dropSession removes what is on disk of a session.
+func (s *Supervisor) dropSession(x *session) {
 	if err := os.RemoveAll(x.dir); err != nil {
 		s.log.Error("cannot remove a session's record", "session", x.rec.ID, "err", err)
 	}
 }
 
-// endSessions forgets the sessions of a container that is being deleted; its processes are dead already.
+// endSessions leaves nothing on disk of the sessions of a container that is being deleted; its processes are dead
+// already. How they ended can still be asked for: a command may be what ended the container.
 func (s *Supervisor) endSessions(container string) {
 	s.mu.Lock()
 	var of []*session
@@ -230,7 +236,7 @@ func (s *Supervisor) endSessions(container string) {
 	}
 	s.mu.Unlock()
 	for _, x := range of {
-		s.closeSession(x)
+		s.dropSession(x)
 	}
 }
 
