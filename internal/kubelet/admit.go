@@ -37,5 +37,14 @@ func (k *Kubelet) refusal(pod *corev1.Pod) (reason, message string) {
 	if os := pod.Spec.OS; os != nil && os.Name != corev1.Linux {
 		return "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
 	}
+	if reason, message := k.underPressure(pod); reason != "" {
+		return reason, message
+	}
 	return k.outOf(pod)
+}
+
+// isStatic says that a pod comes from a file of the node, or is the API's picture of such a pod.
+func isStatic(pod *corev1.Pod) bool {
+	source := pod.Annotations["kubernetes.io/config.source"]
+	return pod.Annotations[corev1.MirrorPodAnnotationKey] != "" || source != "" && source != "api"
 }

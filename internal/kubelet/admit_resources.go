@@ -15,7 +15,7 @@ func (k *Kubelet) outOf(pod *corev1.Pod) (reason, message string) {
 	if count+1 > int64(k.cfg.MaxPods) {
 		return "OutOfpods", fmt.Sprintf("Node didn't have enough resource: pods, requested: 1, used: %d, capacity: %d", count, k.cfg.MaxPods)
 	}
-	have := k.capacity()
+	have := k.allocatable()
 	for name, want := range resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{}) {
 		offer, known := have[name]
 		taken := used[name]
@@ -49,7 +49,7 @@ func (k *Kubelet) used(except types.UID) (corev1.ResourceList, int64) {
 			continue
 		}
 		count++
-		for name, q := range resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{}) {
+		for name, q := range resourcehelper.PodRequests(w.book.Granted(pod), resourcehelper.PodResourcesOptions{}) {
 			total := sum[name]
 			total.Add(q)
 			sum[name] = total

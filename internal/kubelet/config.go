@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -36,8 +37,14 @@ type Config struct {
 	PodCIDR       string         // shown in the Node's spec when the cluster assigns none; may be empty
 	MaxPods       int            // 0 means 110
 	PodPids       int64          // processes and threads that one pod may have; 0 means 4096, less than 0 no limit
-	Version       string         // kubeletVersion of the Node, "v1.37.2+minato.1"
-	Log           *slog.Logger
+	// SystemReserved and KubeReserved are kept from pods for the system and for the node's own programs.
+	SystemReserved corev1.ResourceList
+	KubeReserved   corev1.ResourceList
+	// EvictionHard is what must be left of the machine ("memory.available": "100Mi", "nodefs.available": "10%"); nil means
+	// upstream's defaults.
+	EvictionHard map[string]string
+	Version      string // kubeletVersion of the Node, "v1.37.2+minato.1"
+	Log          *slog.Logger
 }
 
 // complete checks c and fills in what may be left out.
@@ -74,6 +81,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.MaxPods == 0 {
 		c.MaxPods = 110
+	}
+	if c.EvictionHard == nil {
+		c.EvictionHard = defaultEviction
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

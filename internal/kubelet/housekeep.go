@@ -14,7 +14,8 @@ func (k *Kubelet) housekeep(ctx context.Context) {
 		k.listImages(ctx)
 	}
 	k.rotateLogs(ctx)
-	k.evictForPressure(time.Now())
+	k.evictOverfull(ctx)
+	k.evictForPressure(ctx, time.Now())
 	if err := k.collectImages(ctx, time.Now()); err != nil && ctx.Err() == nil && !cri.IsUnimplemented(err) {
 		k.cfg.Log.Warn("images not collected", "err", err)
 	}

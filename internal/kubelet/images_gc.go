@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -34,26 +35,41 @@ func (k *Kubelet) collectImages(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	used, size, err := k.imageDisk(ctx)
+	used, size, err := k.imageDisk()
 	if err != nil || used*100 < size*fullDisk {
 		return err
 	}
 	need := used - size*enoughDisk/100
-	freed := int64(0)
+	freed, err := k.removeImages(ctx, list, need)
+	if err == nil && freed < need {
+		k.rec.EventOn(k.nodeRef(), corev1.EventTypeWarning, "FreeDiskSpaceFailed", "Failed to garbage collect required amount of images. Attempted to free %d bytes, but only found %d bytes eligible to free.", need, freed)
+	}
+	return err
+}
+
+// removeUnusedImages removes every image that may go.
+func (k *Kubelet) removeUnusedImages(ctx context.Context, now time.Time) error {
+	list, err := k.noteImages(ctx, now)
+	if err != nil {
+		return err
+	}
+	_, err = k.removeImages(ctx, list, math.MaxInt64)
+	return err
+}
+
+// removeImages removes images in this order until so many bytes are free.
+func (k *Kubelet) removeImages(ctx context.Context, list []*runtimeapi.Image, need int64) (freed int64, err error) {
 	for _, i := range list {
 		if freed >= need {
-			return nil
+			return freed, nil
 		}
 		if _, err := k.cfg.CRI.RemoveImage(ctx, &runtimeapi.RemoveImageRequest{Image: &runtimeapi.ImageSpec{Image: i.Id}}); err != nil {
-			return err
+			return freed, err
 		}
 		freed += int64(i.Size)
 		k.cfg.Log.Info("removed an unused image, the disk is full", "image", i.Id, "bytes", i.Size)
 	}
-	if freed < need {
-		k.rec.EventOn(k.nodeRef(), corev1.EventTypeWarning, "FreeDiskSpaceFailed", "Failed to garbage collect required amount of images. Attempted to free %d bytes, but only found %d bytes eligible to free.", need, freed)
-	}
-	return nil
+	return freed, nil
 }
 
 // noteImages brings the memory of images up to date and returns those that may go, the longest unused first.
@@ -92,19 +108,20 @@ func (k *Kubelet) noteImages(ctx context.Context, now time.Time) ([]*runtimeapi.
 	return free, nil
 }
 
-// imageDisk returns the used and the whole size in bytes of the file system that holds the images.
-func (k *Kubelet) imageDisk(ctx context.Context) (used, size int64, err error) {
+// findImages asks the runtime where its images are. A runtime that cannot tell has them where the kubelet's files are.
+func (k *Kubelet) findImages(ctx context.Context) string {
 	info, err := k.cfg.CRI.ImageFsInfo(ctx, &runtimeapi.ImageFsInfoRequest{})
-	if err != nil {
-		return 0, 0, err
+	if err == nil && len(info.ImageFilesystems) > 0 && info.ImageFilesystems[0].FsId.GetMountpoint() != "" {
+		return info.ImageFilesystems[0].FsId.Mountpoint
 	}
-	dir := k.cfg.RootDir
-	if len(info.ImageFilesystems) > 0 && info.ImageFilesystems[0].FsId.GetMountpoint() != "" {
-		dir = info.ImageFilesystems[0].FsId.Mountpoint
-	}
+	return k.cfg.RootDir
+}
+
+// imageDisk returns the used and the whole size in bytes of the file system that holds the images.
+func (k *Kubelet) imageDisk() (used, size int64, err error) {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return 0, 0, fmt.Errorf("size of the images' file system %s: %w", dir, err)
+	if err := unix.Statfs(k.imageDir, &fs); err != nil {
+		return 0, 0, fmt.Errorf("size of the images' file system %s: %w", k.imageDir, err)
 	}
 	return int64(fs.Blocks-fs.Bavail) * fs.Bsize, int64(fs.Blocks) * fs.Bsize, nil
 }

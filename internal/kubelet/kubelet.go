@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -44,6 +45,8 @@ type Kubelet struct {
 	runtimeName string
 	runtime     *runtimeapi.VersionResponse
 	machine     machine.Info
+	imageDir    string // on the file system of the images
+	evictAt     thresholds
 	node        *steps.Node
 	mounter     *volume.Mounter
 	objects     *object.Cache
@@ -53,10 +56,16 @@ type Kubelet struct {
 	self         *nodeState
 	lease        *coordinationv1.Lease
 	free         machine.Free
-	runtimeReady string // why the runtime is not ready; empty: it is
+	pressed      map[corev1.NodeConditionType]time.Time // when its cause was seen last
+	runtimeReady string                                 // why the runtime is not ready; empty: it is
 	handlers     []corev1.NodeRuntimeHandler
 
+	pressing atomic.Pointer[[]corev1.NodeConditionType] // what the node is short of
+	settled  atomic.Bool                                // the pods that were there at the start are known
+
 	pulled atomic.Bool // an image has come since they were listed
+
+	admission sync.Mutex // one pod at a time is let in or resized
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -70,7 +79,8 @@ func New(cfg Config, c *client.Client, views *client.Views, rec *client.Recorder
 	if err != nil {
 		return nil, err
 	}
-	return &Kubelet{cfg: cfg, c: c, views: views, rec: rec, workers: map[types.UID]*worker{}, owners: map[string]types.UID{}}, nil
+	return &Kubelet{cfg: cfg, c: c, views: views, rec: rec, workers: map[types.UID]*worker{}, owners: map[string]types.UID{},
+		pressed: map[corev1.NodeConditionType]time.Time{}}, nil
 }
 
 // Run registers the node, adopts the pods that run already and follows those bound to the node until ctx ends. It
@@ -111,7 +121,11 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 			return err
 		}
 	}
-	if k.machine, err = machine.Read(k.cfg.RootDir); err != nil {
+	k.imageDir = k.findImages(ctx)
+	if k.machine, err = machine.Read(k.cfg.RootDir, k.imageDir); err != nil {
+		return err
+	}
+	if k.evictAt, err = parseThresholds(k.cfg.EvictionHard, k.machine); err != nil {
 		return err
 	}
 	cgroups, err := cgroup.New(k.cfg.CgroupRoot)
@@ -124,7 +138,7 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 		return k.objects.Wait()
 	})
 	k.node = &steps.Node{Name: k.cfg.NodeName, Hostname: k.cfg.Hostname, IPs: k.cfg.NodeIPs, LogDir: k.cfg.LogDir, ClusterDNS: k.cfg.ClusterDNS,
-		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.capacity(),
+		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.allocatable(),
 		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
 		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
 		Client: k.c, Rec: k.rec, Log: k.cfg.Log}
@@ -177,6 +191,10 @@ func (k *Kubelet) startPods(s *run.Scope) error {
 			k.add(ghost, true, true)
 		}
 	}
+	k.settled.Store(true)
+	for _, w := range k.all() {
+		w.wake()
+	}
 	s.Go("container events", k.followEvents)
 	return nil
 }
@@ -220,12 +238,14 @@ func (k *Kubelet) changed(old, pod *corev1.Pod, found map[types.UID]seen.Identit
 
 func (k *Kubelet) add(pod *corev1.Pod, gone, adopt bool) {
 	w := newWorker(k, pod, gone, adopt)
+	k.admission.Lock()
 	if !gone && !adopt {
 		w.evict = k.admit(pod)
 	}
 	k.mu.Lock()
 	k.workers[pod.UID] = w
 	k.mu.Unlock()
+	k.admission.Unlock()
 	k.scope.Go("pod "+pod.Namespace+"/"+pod.Name, func(ctx context.Context) error {
 		err := w.run(ctx)
 		k.disown(pod.UID)
@@ -234,6 +254,7 @@ func (k *Kubelet) add(pod *corev1.Pod, gone, adopt bool) {
 			delete(k.workers, pod.UID)
 		}
 		k.mu.Unlock()
+		k.room()
 		if err != nil && ctx.Err() == nil {
 			w.log.Error("pod worker failed, starting another", "err", err)
 			w.mu.Lock()

@@ -36,6 +36,8 @@ type nodeState struct {
 	uses      map[string]imageUse // by image id
 	collected time.Time
 	evicted   time.Time
+	reclaimed time.Time // images, for want of disk
+	measure   time.Time // before then local storage is not measured again
 	kick      chan struct{}
 }
 
@@ -128,7 +130,7 @@ func (k *Kubelet) capacity() corev1.ResourceList {
 // nodeStatus derives the node's status; what others have set in old stays.
 func (k *Kubelet) nodeStatus(old corev1.NodeStatus, now time.Time) corev1.NodeStatus {
 	st := *old.DeepCopy()
-	st.Capacity, st.Allocatable = k.capacity(), k.capacity()
+	st.Capacity, st.Allocatable = k.capacity(), k.allocatable()
 	for _, c := range k.conditions(now) {
 		setNodeCondition(&st, c, now)
 	}
@@ -150,9 +152,13 @@ func (k *Kubelet) nodeStatus(old corev1.NodeStatus, now time.Time) corev1.NodeSt
 	st.Images = k.self.images
 	st.RuntimeHandlers = k.handlers
 	yes := true
+	st.DeclaredFeatures = declaredFeatures
 	st.Features = &corev1.NodeFeatures{SupplementalGroupsPolicy: &yes}
 	return st
 }
+
+// declaredFeatures are those that an API server and a scheduler ask a node for by name, sorted.
+var declaredFeatures = []string{"InPlacePodLevelResourcesVerticalScaling", "InPlacePodVerticalScalingInitContainers", "RestartAllContainersOnContainerExits"}
 
 // setNodeCondition writes c; its transition time moves only with its status.
 func setNodeCondition(st *corev1.NodeStatus, c corev1.NodeCondition, now time.Time) {

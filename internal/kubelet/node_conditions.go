@@ -12,19 +12,14 @@ import (
 	"minato.dev/minato/internal/kubelet/machine"
 )
 
-// What has to be left of the machine before the node says that it is under pressure: upstream's eviction defaults.
-const (
-	leastMemory   = 100 << 20
-	leastDisk     = 10 // percent
-	leastInodes   = 5  // percent
-	leastPids     = 1000
-	runtimeAnswer = 5 * time.Second
-)
+// runtimeAnswer is how long the runtime may take to say how it is.
+const runtimeAnswer = 5 * time.Second
 
 // conditions are the node's, from what housekeep saw last.
 func (k *Kubelet) conditions(time.Time) []corev1.NodeCondition {
-	free, ready := k.free, k.runtimeReady
-	memory, disk, pids := pressure(free, k.machine)
+	ready := k.runtimeReady
+	under := func(t corev1.NodeConditionType) bool { return !k.pressed[t].IsZero() }
+	memory, disk, pids := under(corev1.NodeMemoryPressure), under(corev1.NodeDiskPressure), under(corev1.NodePIDPressure)
 	out := []corev1.NodeCondition{
 		condition(corev1.NodeMemoryPressure, memory, "KubeletHasInsufficientMemory", "kubelet has insufficient memory available", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
 		condition(corev1.NodeDiskPressure, disk, "KubeletHasDiskPressure", "kubelet has disk pressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -40,15 +35,9 @@ func condition(t corev1.NodeConditionType, yes bool, reason, message, noReason, 
 	return corev1.NodeCondition{Type: t, Status: corev1.ConditionFalse, Reason: noReason, Message: noMessage}
 }
 
-func pressure(f machine.Free, m machine.Info) (memory, disk, pids bool) {
-	memory = f.Memory < leastMemory
-	disk = f.Disk*100 < m.Disk*leastDisk || m.Inodes > 0 && f.Inodes*100 < m.Inodes*leastInodes
-	return memory, disk, f.Pids < leastPids
-}
-
 // look reads what the conditions depend on.
 func (k *Kubelet) look(ctx context.Context) {
-	if free, err := machine.Pressure(k.cfg.RootDir); err == nil {
+	if free, err := machine.Pressure(k.cfg.RootDir, k.imageDir); err == nil {
 		k.free = free
 	}
 	bounded, cancel := context.WithTimeout(ctx, runtimeAnswer)

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"minato.dev/minato/internal/kubelet/machine"
 )
 
 func TestTrimLogs(t *testing.T) {
@@ -36,24 +34,5 @@ func TestTrimLogs(t *testing.T) {
 	}
 	if raw, err := io.ReadAll(z); err != nil || string(raw) != "file 4" {
 		t.Errorf("compressed is %q, %v", raw, err)
-	}
-}
-
-func TestPressure(t *testing.T) {
-	m := machine.Info{Memory: 1 << 30, Disk: 100 << 30, Inodes: 1000}
-	for name, c := range map[string]struct {
-		free machine.Free
-		want [3]bool
-	}{
-		"plenty":    {machine.Free{Memory: 1 << 29, Disk: 50 << 30, Inodes: 500, Pids: 30000}, [3]bool{}},
-		"no memory": {machine.Free{Memory: 1 << 20, Disk: 50 << 30, Inodes: 500, Pids: 30000}, [3]bool{true, false, false}},
-		"no disk":   {machine.Free{Memory: 1 << 29, Disk: 5 << 30, Inodes: 500, Pids: 30000}, [3]bool{false, true, false}},
-		"no inodes": {machine.Free{Memory: 1 << 29, Disk: 50 << 30, Inodes: 5, Pids: 30000}, [3]bool{false, true, false}},
-		"no pids":   {machine.Free{Memory: 1 << 29, Disk: 50 << 30, Inodes: 500, Pids: 10}, [3]bool{false, false, true}},
-	} {
-		memory, disk, pids := pressure(c.free, m)
-		if got := [3]bool{memory, disk, pids}; got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
-		}
 	}
 }

@@ -11,10 +11,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"minato.dev/minato/internal/kubelet/allocation"
+	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/decide"
 	"minato.dev/minato/internal/kubelet/probe"
 	"minato.dev/minato/internal/kubelet/seen"
 	"minato.dev/minato/internal/kubelet/status"
+	"minato.dev/minato/internal/kubelet/steps"
 	"minato.dev/minato/internal/run"
 )
 
@@ -23,6 +26,7 @@ import (
 type worker struct {
 	k      *Kubelet
 	uid    types.UID
+	book   *allocation.Book
 	log    *slog.Logger
 	wakeup chan struct{}
 
@@ -33,30 +37,42 @@ type worker struct {
 	news      []*runtimeapi.ContainerEventResponse // what the runtime has told, oldest first
 	refresh   bool                                 // an object that a volume shows has changed
 	evict     *decide.Stop
+	pending   *corev1.PodCondition // a resize that waits
+	started0  int64                // generation of a resize granted just now
 	results   []result
 	public    corev1.PodStatus           // the last derived status, for the server
 	shownSeen seen.Pod                   // the last observation, for the server
 	enders    map[string][]chan struct{} // closed when the container of that id has ended
 
 	// owned by the loop
-	scope     *run.Scope
-	pod       *corev1.Pod
-	seen      seen.Pod
-	known     bool // seen holds an observation
-	busy      map[string]context.CancelFunc
-	hold      holds
-	mounted   bool
-	clean     bool
-	images    map[string]string // container -> the runtime's reference
-	waiting   map[string]status.Waiting
-	obstacle  string // why no container can start yet: sandbox or volumes
-	back      map[string]decide.Backoff
-	started   map[string]bool
-	ready     map[string]bool
-	unhealthy map[string]decide.Unhealthy
-	backing   map[string]time.Time // back-offs whose event was written
-	exits     map[string]string    // termination messages by container id
-	refs      bool                 // config maps and secrets are held
+	scope      *run.Scope
+	raw        *corev1.Pod // as the API has it
+	pod        *corev1.Pod // with the resources that it is granted
+	version    int         // of the grant in pod
+	seen       seen.Pod
+	known      bool // seen holds an observation
+	busy       map[string]context.CancelFunc
+	hold       holds
+	mounted    bool
+	clean      bool
+	images     map[string]string // container -> the runtime's reference
+	waiting    map[string]status.Waiting
+	obstacle   string // why no container can start yet: sandbox or volumes
+	back       map[string]decide.Backoff
+	started    map[string]bool
+	ready      map[string]bool
+	unhealthy  map[string]decide.Unhealthy
+	backing    map[string]time.Time // back-offs whose event was written
+	exits      map[string]string    // termination messages by container id
+	refs       bool                 // config maps and secrets are held
+	attempts   map[string]int32     // highest attempt by container, also of those that are gone
+	again      map[string]bool      // containers (by id) that were ended to start again
+	resize     *corev1.PodCondition // a resize under way
+	restart    map[string]bool      // running containers (by id) that a resize restarts
+	changes    []steps.Change       // what the next resize operation has to do
+	considered bool                 // a resize that an earlier process left waiting was looked at again
+	begun      bool                 // containers were ended to restart all
+	all        bool                 // all containers are being restarted
 }
 
 // result is what an operation came to.
@@ -66,14 +82,30 @@ type result struct {
 	id    string // of a started container
 	image string
 	pod   *corev1.Pod // as the API returned it
+
+	// of a resize
+	applied map[string]corev1.ResourceRequirements
+	limits  cgroup.Limits
 }
 
 func newWorker(k *Kubelet, pod *corev1.Pod, gone, adopt bool) *worker {
-	return &worker{k: k, uid: pod.UID, log: k.cfg.Log.With("pod", pod.Namespace+"/"+pod.Name), wakeup: make(chan struct{}, 1),
-		next: pod, pod: pod, gone: gone, stale: adopt, known: !adopt, seen: seen.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name},
+	w := &worker{k: k, uid: pod.UID, log: k.cfg.Log.With("pod", pod.Namespace+"/"+pod.Name), wakeup: make(chan struct{}, 1),
+		next: pod, gone: gone, stale: adopt, known: !adopt, seen: seen.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name},
 		public: pod.Status, busy: map[string]context.CancelFunc{}, hold: holds{}, images: map[string]string{},
 		waiting: map[string]status.Waiting{}, back: map[string]decide.Backoff{}, started: map[string]bool{}, ready: map[string]bool{},
-		unhealthy: map[string]decide.Unhealthy{}, backing: map[string]time.Time{}, exits: map[string]string{}}
+		unhealthy: map[string]decide.Unhealthy{}, backing: map[string]time.Time{}, exits: map[string]string{},
+		attempts: map[string]int32{}, again: map[string]bool{}}
+	dir, limits := k.mounter.PodDir(pod.UID), k.node.Limits(pod)
+	w.book = allocation.New(dir, pod, limits)
+	if adopt {
+		var err error
+		if w.book, err = allocation.Open(dir, pod, limits); err != nil {
+			w.log.Warn("granted resources are lost, the pod has what its spec says", "err", err)
+		}
+		w.pending, w.resize = written(pod, corev1.PodResizePending), written(pod, corev1.PodResizeInProgress)
+	}
+	w.take(pod)
+	return w
 }
 
 func (w *worker) wake() {
@@ -153,7 +185,11 @@ func (w *worker) step(ctx context.Context) (wake time.Time, over bool) {
 	if stop != nil {
 		w.cancelStarts()
 	}
-	plan := decide.Next(w.input(now, stop))
+	w.reconsider(stop)
+	resizing, changes := w.resizing()
+	w.changes, w.restart = changes, resizing.Restart
+	w.progress(resizing, stop, now)
+	plan := decide.Next(w.input(now, stop, resizing))
 	if plan.Over && stop != nil && stop.Gone {
 		w.forget()
 		return time.Time{}, true
@@ -173,9 +209,11 @@ func (w *worker) collect() (evict *decide.Stop, gone bool) {
 	w.mu.Lock()
 	results, news := w.results, w.news
 	w.results, w.news = nil, nil
-	changed := w.next != w.pod
+	changed := w.next != w.raw || w.version != w.book.Version()
 	before := w.pod
-	w.pod = w.next
+	if changed {
+		w.take(w.next)
+	}
 	evict, gone = w.evict, w.gone
 	w.mu.Unlock()
 	w.hear(news)
@@ -258,11 +296,13 @@ func (w *worker) judge(now time.Time) {
 	for i := range w.seen.Containers {
 		c := &w.seen.Containers[i]
 		alive[c.ID] = true
+		w.attempts[c.Name] = max(w.attempts[c.Name], c.Attempt)
 		if c.State == seen.Running {
 			w.judgeOne(c)
 		}
 	}
-	for _, m := range []map[string]bool{w.started, w.ready} {
+	w.all = w.all || len(decide.Sources(&w.pod.Spec, w.seen)) > 0
+	for _, m := range []map[string]bool{w.started, w.ready, w.again} {
 		for id := range m {
 			if !alive[id] {
 				delete(m, id)
@@ -325,9 +365,10 @@ func (w *worker) old(c *seen.Container) *corev1.ContainerStatus {
 	return nil
 }
 
-func (w *worker) input(now time.Time, stop *decide.Stop) decide.Input {
+func (w *worker) input(now time.Time, stop *decide.Stop, r decide.Resizing) decide.Input {
 	in := decide.Input{Pod: w.pod, Seen: w.seen, Now: now, Stop: stop, Busy: map[string]bool{}, Mounted: w.mounted, Images: map[string]bool{},
-		Clean: w.clean, Hold: w.hold.until(), Back: w.back, Started: w.started, Unhealthy: w.unhealthy}
+		Clean: w.clean, Hold: w.hold.until(), Back: w.back, Started: w.started, Unhealthy: w.unhealthy,
+		Attempts: w.attempts, Resize: r, Restarting: w.begun}
 	for k := range w.busy {
 		in.Busy[k] = true
 	}

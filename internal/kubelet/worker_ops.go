@@ -7,8 +7,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
 	"minato.dev/minato/internal/cri"
+	"minato.dev/minato/internal/kubelet/allocation"
 	"minato.dev/minato/internal/kubelet/decide"
 	"minato.dev/minato/internal/kubelet/object"
 	"minato.dev/minato/internal/kubelet/seen"
@@ -43,7 +45,15 @@ func (w *worker) task(op decide.Op) func(ctx context.Context) result {
 	}
 	switch op.Verb {
 	case decide.Volumes:
-		return simple(func(ctx context.Context) error { return n.Volumes(ctx, pod) })
+		limits := w.book.Cgroup()
+		return simple(func(ctx context.Context) error {
+			if err := w.book.Ensure(); err != nil {
+				return err
+			}
+			return n.Volumes(ctx, pod, limits)
+		})
+	case decide.Resize:
+		return w.resizeTask(op)
 	case decide.Sandbox:
 		return simple(func(ctx context.Context) error { return n.Sandbox(ctx, pod, op.Attempt) })
 	case decide.Image:
@@ -55,11 +65,16 @@ func (w *worker) task(op decide.Op) func(ctx context.Context) result {
 		return w.startTask(op, c)
 	case decide.Kill:
 		s, ips := w.container(op.ID), w.ips()
+		w.noteKill(op)
 		return simple(func(ctx context.Context) error { return n.Kill(ctx, pod, c, &s, op.Grace, op.Reason, ips) })
 	case decide.StopSandbox:
 		return simple(func(ctx context.Context) error { return n.StopSandbox(ctx, op.ID) })
 	case decide.RemoveContainer:
 		path := w.container(op.ID).LogPath
+		if op.KeepLog {
+			path = ""
+			w.noteRestartAll(op)
+		}
 		return simple(func(ctx context.Context) error { return n.RemoveContainer(ctx, op.ID, path) })
 	case decide.RemoveSandbox:
 		return simple(func(ctx context.Context) error { return n.RemoveSandbox(ctx, op.ID) })
@@ -71,7 +86,7 @@ func (w *worker) task(op decide.Op) func(ctx context.Context) result {
 
 func (w *worker) startTask(op decide.Op, c *corev1.Container) func(ctx context.Context) result {
 	n, pod := w.k.node, w.pod
-	if last := w.seen.Latest(op.Container); last != nil && last.State == seen.Exited {
+	if last := w.seen.Latest(op.Container); last != nil && last.State == seen.Exited && !w.again[last.ID] {
 		w.back[op.Container] = w.back[op.Container].Next(last.Finished)
 	}
 	s := steps.Start{Attempt: op.Attempt, PodIPs: w.ips(), Image: w.images[op.Container], Target: w.target(op.Container)}
@@ -86,6 +101,37 @@ func (w *worker) startTask(op decide.Op, c *corev1.Container) func(ctx context.C
 	return func(ctx context.Context) result {
 		id, err := n.Start(ctx, pod, c, s)
 		return result{id: id, err: err}
+	}
+}
+
+// resizeTask brings containers and cgroup to what they are granted.
+func (w *worker) resizeTask(op decide.Op) func(ctx context.Context) result {
+	n, pod, list, now := w.k.node, w.pod, w.changes, w.book.Cgroup()
+	r := result{applied: map[string]corev1.ResourceRequirements{}, limits: n.Limits(pod)}
+	for _, c := range list {
+		r.applied[c.ID] = c.Container.Resources
+	}
+	return func(ctx context.Context) result {
+		r.err = n.Resize(ctx, pod, op.ID, list, now)
+		return r
+	}
+}
+
+// noteKill remembers that a container is ended to start again.
+func (w *worker) noteKill(op decide.Op) {
+	if w.restart[op.ID] {
+		w.again[op.ID] = true
+	}
+	if w.all {
+		w.begun = true
+	}
+}
+
+// noteRestartAll counts the restart of all containers among those of the container that asked for it.
+func (w *worker) noteRestartAll(op decide.Op) {
+	w.begun = true
+	if s := w.container(op.ID); decide.Sources(&w.pod.Spec, w.seen)[op.ID] {
+		w.back[op.Container] = w.back[op.Container].Next(s.Finished)
 	}
 }
 
@@ -149,6 +195,8 @@ func (w *worker) settled(r result) bool {
 	switch r.op.Verb {
 	case decide.Volumes, decide.Image, decide.Teardown:
 		return true
+	case decide.Resize:
+		return false // the runtime says what it made of it
 	case decide.Sandbox:
 		return r.err == nil && w.seen.ReadySandbox() != nil
 	case decide.Start:
@@ -176,6 +224,8 @@ func (w *worker) succeeded(r result) {
 		delete(w.waiting, r.op.Container)
 	case decide.Teardown:
 		w.clean, w.mounted = true, false
+	case decide.Resize:
+		w.resized(r)
 	}
 }
 
@@ -197,6 +247,8 @@ func (w *worker) failed(r result) {
 	case decide.Sandbox:
 		w.obstacle = cri.Message(r.err)
 		w.hold.failed(key, now, time.Second, 30*time.Second)
+	case decide.Resize:
+		w.resizeFailed(r.err, now)
 	default:
 		w.hold.failed(key, now, 200*time.Millisecond, 30*time.Second)
 		w.log.Warn("operation failed, will try again", "op", key, "err", r.err, "after", w.hold[key].length)
@@ -225,16 +277,18 @@ func (w *worker) holdRefs() {
 	w.k.objects.Hold(w.uid, object.Refs(w.pod), func() { w.note(func() { w.refresh = true }) })
 }
 
-// edited reacts to a new version of the Pod object.
+// edited reacts to a new version of the Pod object or of its grant.
 func (w *worker) edited(before *corev1.Pod) {
 	if before.Generation != w.pod.Generation {
 		w.holdRefs()
 	}
+	shown := !sameMap(before.Labels, w.pod.Labels) || !sameMap(before.Annotations, w.pod.Annotations) ||
+		!apiequality.Semantic.DeepEqual(allocation.Of(before), allocation.Of(w.pod))
 	for i := range w.pod.Spec.Volumes {
 		v := &w.pod.Spec.Volumes[i]
-		if v.DownwardAPI != nil || v.Projected != nil {
+		if shown && (v.DownwardAPI != nil || v.Projected != nil) {
 			w.mu.Lock()
-			w.refresh = w.refresh || !sameMap(before.Labels, w.pod.Labels) || !sameMap(before.Annotations, w.pod.Annotations)
+			w.refresh = true
 			w.mu.Unlock()
 		}
 	}

@@ -36,6 +36,9 @@ func (w *worker) report(plan decide.Plan, stop *decide.Stop, now time.Time) {
 	w.public = st
 	w.mu.Unlock()
 	differs := !apiequality.Semantic.DeepEqual(st, w.pod.Status)
+	if !differs && len(decide.Sources(&w.pod.Spec, w.seen)) == 0 {
+		w.all, w.begun = false, false
+	}
 	write, remove := decide.Op{Verb: statusVerb}, decide.Op{Verb: deleteVerb}
 	if w.busy[write.Key()] != nil || w.busy[remove.Key()] != nil || now.Before(w.hold[write.Key()].until) {
 		return
@@ -63,7 +66,8 @@ func (w *worker) statusInput(plan decide.Plan, stop *decide.Stop, now time.Time)
 		}
 	})
 	return status.Input{Pod: w.pod, Seen: w.seen, Now: now, Stop: stop, Done: plan.Done, Over: plan.Over, Waiting: waiting,
-		Started: w.started, Ready: w.ready, Runtime: w.k.runtimeName, HostIPs: w.k.node.HostIPs(), Exit: w.exitMessage}
+		Started: w.started, Ready: w.ready, Runtime: w.k.runtimeName, HostIPs: w.k.node.HostIPs(), Exit: w.exitMessage,
+		Resize: w.resizeConditions(), Cgroup: w.book.Cgroup(), Restarting: w.all}
 }
 
 // why is the waiting reason of a container that does not run.
@@ -146,13 +150,17 @@ func (w *worker) finishWrite(r result) {
 		w.hold.failed(key, time.Now(), 5*time.Second, 5*time.Minute) // again only where a finalizer keeps the object
 	case r.err == nil:
 		delete(w.hold, key)
-		if r.pod != nil && r.pod.UID == w.uid && newer(r.pod, w.pod) {
-			w.pod = r.pod
+		if r.pod != nil && r.pod.UID == w.uid && newer(r.pod, w.raw) {
+			ended := terminal(r.pod) && !terminal(w.pod)
+			w.take(r.pod)
 			w.mu.Lock()
 			if newer(r.pod, w.next) {
 				w.next = r.pod
 			}
 			w.mu.Unlock()
+			if ended {
+				w.k.room()
+			}
 		}
 	case apierrors.IsNotFound(r.err):
 		w.hold.failed(key, time.Now(), time.Second, 10*time.Second) // the mirror will say so
@@ -160,6 +168,10 @@ func (w *worker) finishWrite(r result) {
 		w.hold.failed(key, time.Now(), 50*time.Millisecond, 10*time.Second)
 		w.log.Debug("write to the API failed, will try again", "op", key, "err", r.err)
 	}
+}
+
+func terminal(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // writeStatus patches what differs between the status that the API has and st.

@@ -104,36 +104,57 @@ func (t *Tree) class(c corev1.PodQOSClass) string {
 
 // Limits are what a pod may use; 0 is no limit.
 type Limits struct {
-	MilliCPU int64 // request
-	Quota    int64 // microseconds of CPU each 100 ms
-	Memory   int64 // bytes
-	Pids     int64 // processes and threads
+	MilliCPU int64 `json:"milliCPU,omitempty"` // request
+	Quota    int64 `json:"quota,omitempty"`    // microseconds of CPU each 100 ms
+	Memory   int64 `json:"memory,omitempty"`   // bytes
+	Pids     int64 `json:"pids,omitempty"`     // processes and threads
 }
+
+// Part is a kind of limits that is changed on its own.
+type Part int
+
+// The parts of Limits.
+const (
+	CPU Part = 1 << iota
+	Memory
+	Pids
+	all = CPU | Memory | Pids
+)
 
 // Set makes the pod's cgroup with these limits. It is safe to repeat.
 func (t *Tree) Set(uid types.UID, class corev1.PodQOSClass, l Limits) error {
-	path := t.Path(uid, class)
-	if err := t.weigh(uid, class, l.MilliCPU); err != nil {
-		return err
-	}
-	if t.unified != "" {
-		return t.setV2(path, l)
-	}
-	return t.setV1(path, l)
+	return t.Change(uid, class, l, all)
 }
 
-func (t *Tree) setV1(path string, l Limits) error {
+// Change is Set of some limits only.
+func (t *Tree) Change(uid types.UID, class corev1.PodQOSClass, l Limits, parts Part) error {
+	path := t.Path(uid, class)
+	if parts&CPU != 0 {
+		if err := t.weigh(uid, class, l.MilliCPU); err != nil {
+			return err
+		}
+	}
+	if t.unified != "" {
+		return t.setV2(path, l, parts)
+	}
+	return t.setV1(path, l, parts)
+}
+
+func (t *Tree) setV1(path string, l Limits, parts Part) error {
+	type write struct{ controller, file, value string }
 	quota := l.Quota
 	if quota == 0 {
 		quota = -1
 	}
-	writes := []struct{ controller, file, value string }{{"cpu", "cpu.shares", strconv.FormatInt(Shares(l.MilliCPU), 10)},
-		{"cpu", "cpu.cfs_quota_us", strconv.FormatInt(quota, 10)}}
-	if l.Memory > 0 {
-		writes = append(writes, struct{ controller, file, value string }{"memory", "memory.limit_in_bytes", strconv.FormatInt(l.Memory, 10)})
+	var writes []write
+	if parts&CPU != 0 {
+		writes = append(writes, write{"cpu", "cpu.shares", strconv.FormatInt(Shares(l.MilliCPU), 10)}, write{"cpu", "cpu.cfs_quota_us", strconv.FormatInt(quota, 10)})
 	}
-	if l.Pids > 0 {
-		writes = append(writes, struct{ controller, file, value string }{"pids", "pids.max", strconv.FormatInt(l.Pids, 10)})
+	if parts&Memory != 0 && l.Memory > 0 {
+		writes = append(writes, write{"memory", "memory.limit_in_bytes", strconv.FormatInt(l.Memory, 10)})
+	}
+	if parts&Pids != 0 && l.Pids > 0 {
+		writes = append(writes, write{"pids", "pids.max", strconv.FormatInt(l.Pids, 10)})
 	}
 	for _, c := range []string{"cpu", "memory", "pids"} {
 		if mount := t.v1[c]; mount != "" {
@@ -161,28 +182,41 @@ func (t *Tree) writeV1(controller, path, file, value string) error {
 	return nil
 }
 
-func (t *Tree) setV2(path string, l Limits) error {
+func (t *Tree) setV2(path string, l Limits, parts Part) error {
 	if err := t.enable(path); err != nil {
 		return err
 	}
 	dir := filepath.Join(t.unified, path)
-	values := map[string]string{"cpu.weight": strconv.FormatInt(Weight(Shares(l.MilliCPU)), 10), "cpu.max": "max", "memory.max": "max", "pids.max": "max"}
-	if l.Quota > 0 {
-		values["cpu.max"] = fmt.Sprintf("%d %d", l.Quota, Period)
-	}
-	if l.Memory > 0 {
-		values["memory.max"] = strconv.FormatInt(l.Memory, 10)
-	}
-	if l.Pids > 0 {
-		values["pids.max"] = strconv.FormatInt(l.Pids, 10)
-	}
-	for file, v := range values {
+	for file, v := range valuesV2(l, parts) {
 		err := os.WriteFile(filepath.Join(dir, file), []byte(v), 0o644)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cgroup %s: %w", path, err)
 		}
 	}
 	return nil
+}
+
+func valuesV2(l Limits, parts Part) map[string]string {
+	values := map[string]string{}
+	orMax := func(file string, v int64) {
+		values[file] = "max"
+		if v > 0 {
+			values[file] = strconv.FormatInt(v, 10)
+		}
+	}
+	if parts&CPU != 0 {
+		values["cpu.weight"], values["cpu.max"] = strconv.FormatInt(Weight(Shares(l.MilliCPU)), 10), "max"
+		if l.Quota > 0 {
+			values["cpu.max"] = fmt.Sprintf("%d %d", l.Quota, Period)
+		}
+	}
+	if parts&Memory != 0 {
+		orMax("memory.max", l.Memory)
+	}
+	if parts&Pids != 0 {
+		orMax("pids.max", l.Pids)
+	}
+	return values
 }
 
 // enable makes the v2 directories down to path and hands the controllers on from each to the next.
@@ -229,9 +263,9 @@ func (t *Tree) writeClass(class corev1.PodQOSClass) error {
 	}
 	path := t.class(class)
 	if t.unified != "" {
-		return t.setV2(path, Limits{MilliCPU: sum})
+		return t.setV2(path, Limits{MilliCPU: sum}, all)
 	}
-	return t.setV1(path, Limits{MilliCPU: sum})
+	return t.setV1(path, Limits{MilliCPU: sum}, all)
 }
 
 // Remove removes the pod's cgroup from every class and hierarchy. It fails with EBUSY while processes are in it.

@@ -86,7 +86,7 @@ func (p *planner) need(c *corev1.Container, s *seen.Container, r Role) bool {
 	case s == nil:
 		return true
 	case s.State == seen.Exited:
-		return s.Hash != seen.Hash(c) || Restarts(p.Pod, c, r == Init, s.ExitCode)
+		return s.Hash != seen.Hash(c) || p.Resize.Again[s.ID] || Restarts(p.Pod, c, r == Init, s.ExitCode)
 	}
 	return false
 }
@@ -98,13 +98,8 @@ func (p *planner) start(c *corev1.Container, s *seen.Container, box string) bool
 	if p.Busy[op.Key()] {
 		return true
 	}
-	if s != nil && s.State == seen.Exited {
-		b := p.Back[c.Name]
-		if until := b.Until(s.Finished); p.Now.Before(until) {
-			p.plan.BackingOff[c.Name] = Wait{until, b.Pause}
-			p.wake(until)
-			return false
-		}
+	if p.backsOff(s) {
+		return false
 	}
 	if !p.image(c) {
 		return false
@@ -117,14 +112,42 @@ func (p *planner) start(c *corev1.Container, s *seen.Container, box string) bool
 	return len(p.plan.Ops) > n
 }
 
+// backsOff says that a container which ended must not start again yet.
+func (p *planner) backsOff(s *seen.Container) bool {
+	if s == nil || s.State != seen.Exited || p.Resize.Again[s.ID] {
+		return false
+	}
+	b := p.Back[s.Name]
+	until := b.Until(s.Finished)
+	if !p.Now.Before(until) {
+		return false
+	}
+	p.plan.BackingOff[s.Name] = Wait{until, b.Pause}
+	p.wake(until)
+	return true
+}
+
+// nextAttempt follows the highest attempt that is known: what the runtime has, what we remember, and where both were lost
+// what the status says, which counts a container that got lost already.
 func (p *planner) nextAttempt(name string) int32 {
+	next := int32(0)
 	if s := p.Seen.Latest(name); s != nil {
-		return s.Attempt + 1
+		next = s.Attempt + 1
+	}
+	if a, ok := p.Attempts[name]; ok {
+		next = max(next, a+1)
+	}
+	if next > 0 {
+		return next
 	}
 	for _, list := range [][]corev1.ContainerStatus{p.Pod.Status.ContainerStatuses, p.Pod.Status.InitContainerStatuses} {
 		for i := range list {
-			if st := &list[i]; st.Name == name && (st.ContainerID != "" || st.RestartCount > 0) {
+			switch st := &list[i]; {
+			case st.Name != name:
+			case st.ContainerID != "":
 				return st.RestartCount + 1
+			default:
+				return st.RestartCount
 			}
 		}
 	}
@@ -175,7 +198,7 @@ func (p *planner) initFailed() bool {
 	for i := range p.Pod.Spec.InitContainers {
 		c := &p.Pod.Spec.InitContainers[i]
 		s := p.Seen.Latest(c.Name)
-		if s != nil && s.State == seen.Exited && s.ExitCode != 0 && !Restarts(p.Pod, c, true, s.ExitCode) {
+		if s != nil && s.State == seen.Exited && s.ExitCode != 0 && !p.Resize.Again[s.ID] && !Restarts(p.Pod, c, true, s.ExitCode) {
 			return true
 		}
 	}

@@ -65,8 +65,14 @@ func (p *planner) run() {
 		p.images("")
 		return
 	}
+	if p.restartAll() {
+		return
+	}
 	p.tidy(box.ID)
 	p.condemned(box.ID)
+	if p.Resize.Apply && len(p.Resize.Restart) == 0 {
+		p.do(Op{Verb: Resize, ID: box.ID})
+	}
 	p.containers(box.ID)
 }
 
@@ -170,6 +176,8 @@ func (p *planner) condemned(box string) {
 			continue
 		}
 		switch {
+		case p.Resize.Restart[c.ID]:
+			op.Reason = fmt.Sprintf("Container %s resize requires restart", c.Name)
 		case c.SandboxID != box:
 			op.Reason = "Container runs in an old sandbox"
 		case want != nil && c.Hash != "" && c.Hash != seen.Hash(want):

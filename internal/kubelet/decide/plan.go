@@ -31,6 +31,7 @@ const (
 	RemoveContainer Verb = "remove-container" // forget ended container Op.ID
 	RemoveSandbox   Verb = "remove-sandbox"   // forget stopped sandbox Op.ID
 	Teardown        Verb = "teardown"         // unmount the volumes, remove the cgroup
+	Resize          Verb = "resize"           // give running containers and the pod's cgroup what they are granted
 )
 
 // Op is one operation. Key is what must not run twice at once.
@@ -41,6 +42,7 @@ type Op struct {
 	Attempt   int32
 	Grace     time.Duration
 	Reason    string // for Kill: why, in the words of the event
+	KeepLog   bool   // for RemoveContainer: its log stays
 }
 
 // Key identifies the operation among those under way.
@@ -48,7 +50,7 @@ func (o Op) Key() string {
 	switch o.Verb {
 	case Image, Start:
 		return string(o.Verb) + " " + o.Container
-	case Volumes, Sandbox, Teardown:
+	case Volumes, Sandbox, Teardown, Resize:
 		return string(o.Verb)
 	}
 	return string(o.Verb) + " " + o.ID
@@ -78,8 +80,21 @@ type Input struct {
 	Back map[string]Backoff
 	// Started holds the containers (by id) whose postStart hook and startup probe are over.
 	Started map[string]bool
+	// Attempts is the highest attempt of each container (by name) that is remembered.
+	Attempts map[string]int32
+	// Restarting says that the restart of all containers has begun.
+	Restarting bool
+	// Resize is what a granted resize still needs.
+	Resize Resizing
 	// Unhealthy holds the running containers (by id) that a probe or hook condemned.
 	Unhealthy map[string]Unhealthy
+}
+
+// Resizing is the work that a granted resize leaves.
+type Resizing struct {
+	Restart map[string]bool // running containers (by id) that must be made anew
+	Again   map[string]bool // containers (by id) that were ended for that: they start again whatever their policy
+	Apply   bool            // running containers or the pod's cgroup have to be changed in place
 }
 
 // Unhealthy is why a running container must end, and how much time it has.

@@ -16,10 +16,9 @@ func Restartable(c *corev1.Container) bool {
 // Restarts says whether a container that ended with exit code `code` starts again. The container's own rules come
 // first, then its own policy, then the pod's. An init container counts as failed, not done, unless it exited with 0.
 func Restarts(pod *corev1.Pod, c *corev1.Container, init bool, code int32) bool {
-	for _, r := range c.RestartPolicyRules {
-		if r.Action == corev1.ContainerRestartRuleActionRestart && ruleMatches(r, code) {
-			return true
-		}
+	switch action(c, code) {
+	case corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers:
+		return true
 	}
 	policy := pod.Spec.RestartPolicy
 	if c.RestartPolicy != nil {
@@ -36,6 +35,16 @@ func Restarts(pod *corev1.Pod, c *corev1.Container, init bool, code int32) bool 
 	return true
 }
 
+// action is that of the first rule which matches, empty where none does.
+func action(c *corev1.Container, code int32) corev1.ContainerRestartRuleAction {
+	for _, r := range c.RestartPolicyRules {
+		if ruleMatches(r, code) {
+			return r.Action
+		}
+	}
+	return ""
+}
+
 func ruleMatches(r corev1.ContainerRestartRule, code int32) bool {
 	if r.ExitCodes == nil {
 		return false
@@ -49,7 +58,7 @@ func ruleMatches(r corev1.ContainerRestartRule, code int32) bool {
 
 // ended says that container c will not run again: it ended and its policy leaves it so.
 func (in *Input) ended(c *corev1.Container, s *seen.Container) bool {
-	return s != nil && s.State == seen.Exited && s.Hash == seen.Hash(c) && !Restarts(in.Pod, c, false, s.ExitCode)
+	return s != nil && s.State == seen.Exited && s.Hash == seen.Hash(c) && !in.Resize.Again[s.ID] && !Restarts(in.Pod, c, false, s.ExitCode)
 }
 
 // allEnded says that every regular container ended for good.

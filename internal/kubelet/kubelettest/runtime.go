@@ -44,6 +44,7 @@ type Runtime struct {
 	images     map[string]*runtimeapi.Image
 	registry   map[string]*runtimeapi.Image
 	streams    map[chan *runtimeapi.ContainerEventResponse]bool
+	uses       map[string][2]uint64 // memory and layer by container name
 }
 
 type box struct {
@@ -63,7 +64,7 @@ type Container struct {
 // New returns an empty runtime that has the image "local" and can pull "remote".
 func New() *Runtime {
 	r := &Runtime{boxes: map[string]*box{}, containers: map[string]*Container{}, images: map[string]*runtimeapi.Image{},
-		registry: map[string]*runtimeapi.Image{}, streams: map[chan *runtimeapi.ContainerEventResponse]bool{}}
+		registry: map[string]*runtimeapi.Image{}, streams: map[chan *runtimeapi.ContainerEventResponse]bool{}, uses: map[string][2]uint64{}}
 	r.images["local:latest"] = image("local")
 	r.registry["remote:latest"] = image("remote")
 	return r
@@ -130,7 +131,7 @@ func clone(s *runtimeapi.PodSandboxStatus) *runtimeapi.PodSandboxStatus {
 
 func cloneContainer(s *runtimeapi.ContainerStatus) *runtimeapi.ContainerStatus {
 	return &runtimeapi.ContainerStatus{Id: s.Id, Metadata: s.Metadata, State: s.State, CreatedAt: s.CreatedAt, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
-		ExitCode: s.ExitCode, Image: s.Image, ImageRef: s.ImageRef, Reason: s.Reason, Message: s.Message, Labels: s.Labels, Annotations: s.Annotations, LogPath: s.LogPath}
+		ExitCode: s.ExitCode, Image: s.Image, ImageRef: s.ImageRef, Reason: s.Reason, Message: s.Message, Labels: s.Labels, Annotations: s.Annotations, LogPath: s.LogPath, Resources: s.Resources}
 }
 
 // Containers returns copies of all containers, oldest first.

@@ -100,6 +100,7 @@ func (r *Runtime) CreateContainer(_ context.Context, req *runtimeapi.CreateConta
 	id, c := r.id("container"), req.Config
 	st := &runtimeapi.ContainerStatus{Id: id, Metadata: c.Metadata, State: runtimeapi.ContainerState_CONTAINER_CREATED, CreatedAt: time.Now().UnixNano(),
 		Image: c.Image, ImageRef: c.Image.Image, Labels: c.Labels, Annotations: c.Annotations, LogPath: req.SandboxConfig.LogDirectory + "/" + c.LogPath}
+	st.Resources = &runtimeapi.ContainerResources{Linux: c.Linux.GetResources()}
 	r.containers[id] = &Container{Config: c, Status: st, Sandbox: req.PodSandboxId}
 	r.tell(id, req.PodSandboxId, runtimeapi.ContainerEventType_CONTAINER_CREATED_EVENT)
 	return &runtimeapi.CreateContainerResponse{ContainerId: id}, nil

@@ -24,6 +24,9 @@ type Info struct {
 	Swap            int64
 	Disk            int64 // bytes of the file system of the root directory
 	Inodes          int64
+	ImageDisk       int64 // of the file system of the images
+	ImageInodes     int64
+	Pids            int64            // that the kernel can count
 	HugePages       map[string]int64 // "hugepages-2Mi" -> bytes
 	MachineID       string
 	SystemUUID      string
@@ -32,8 +35,8 @@ type Info struct {
 	Arch            string
 }
 
-// Read looks at the machine; dir is on the file system whose size counts.
-func Read(dir string) (Info, error) {
+// Read looks at the machine; dir and images are on the file systems whose sizes count.
+func Read(dir, images string) (Info, error) {
 	mem, err := Meminfo()
 	if err != nil {
 		return Info{}, err
@@ -52,6 +55,10 @@ func Read(dir string) (Info, error) {
 		return Info{}, fmt.Errorf("size of the file system of %s: %w", dir, err)
 	}
 	i.Disk, i.Inodes = int64(fs.Blocks)*fs.Bsize, int64(fs.Files)
+	if err := unix.Statfs(images, &fs); err != nil {
+		return Info{}, fmt.Errorf("size of the file system of %s: %w", images, err)
+	}
+	i.ImageDisk, i.ImageInodes, i.Pids = int64(fs.Blocks)*fs.Bsize, int64(fs.Files), pidsMost()
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return Info{}, err
@@ -142,10 +149,10 @@ func osImage(path string) string {
 }
 
 // Free is what is left of something, in bytes or in numbers.
-type Free struct{ Memory, Disk, Inodes, Pids int64 }
+type Free struct{ Memory, Disk, Inodes, ImageDisk, ImageInodes, Pids int64 }
 
 // Pressure reads what is left now.
-func Pressure(dir string) (Free, error) {
+func Pressure(dir, images string) (Free, error) {
 	mem, err := Meminfo()
 	if err != nil {
 		return Free{}, err
@@ -155,15 +162,24 @@ func Pressure(dir string) (Free, error) {
 		return Free{}, err
 	}
 	f := Free{Memory: mem["MemAvailable"], Disk: int64(fs.Bavail) * fs.Bsize, Inodes: int64(fs.Ffree), Pids: pidsLeft()}
+	if err := unix.Statfs(images, &fs); err != nil {
+		return Free{}, err
+	}
+	f.ImageDisk, f.ImageInodes = int64(fs.Bavail)*fs.Bsize, int64(fs.Ffree)
 	return f, nil
 }
 
-// pidsLeft is the kernel's limit less the threads that exist.
-func pidsLeft() int64 {
+func pidsMost() int64 {
 	most, err := strconv.ParseInt(firstLine("/proc/sys/kernel/pid_max"), 10, 64)
 	if err != nil {
 		return 1 << 20
 	}
+	return most
+}
+
+// pidsLeft is the kernel's limit less the threads that exist.
+func pidsLeft() int64 {
+	most := pidsMost()
 	f := strings.Fields(firstLine("/proc/loadavg"))
 	if len(f) < 4 {
 		return most

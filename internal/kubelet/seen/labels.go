@@ -17,12 +17,15 @@ const (
 	PodUID        = "io.kubernetes.pod.uid"
 	ContainerName = "io.kubernetes.container.name"
 
-	ContainerHash          = "io.kubernetes.container.hash"
-	RestartCount           = "io.kubernetes.container.restartCount"
-	TerminationPath        = "io.kubernetes.container.terminationMessagePath"
-	TerminationPolicy      = "io.kubernetes.container.terminationMessagePolicy"
-	PreStop                = "io.kubernetes.container.preStopHandler"
-	Ports                  = "io.kubernetes.container.ports"
+	ContainerHash     = "io.kubernetes.container.hash"
+	RestartCount      = "io.kubernetes.container.restartCount"
+	TerminationPath   = "io.kubernetes.container.terminationMessagePath"
+	TerminationPolicy = "io.kubernetes.container.terminationMessagePolicy"
+	PreStop           = "io.kubernetes.container.preStopHandler"
+	Ports             = "io.kubernetes.container.ports"
+	// ContainerResources is ours: what the container was made with, so that a later change shows.
+	ContainerResources = "minato.dev/container-resources"
+
 	PodDeletionGracePeriod = "io.kubernetes.pod.deletionGracePeriod"
 	PodTerminationGrace    = "io.kubernetes.pod.terminationGracePeriod"
 )
@@ -50,6 +53,9 @@ func ContainerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt int32) m
 		RestartCount:      strconv.Itoa(int(attempt)),
 		TerminationPath:   c.TerminationMessagePath,
 		TerminationPolicy: string(c.TerminationMessagePolicy),
+	}
+	if raw, err := json.Marshal(c.Resources); err == nil {
+		a[ContainerResources] = string(raw)
 	}
 	if pod.DeletionGracePeriodSeconds != nil {
 		a[PodDeletionGracePeriod] = strconv.FormatInt(*pod.DeletionGracePeriodSeconds, 10)
@@ -85,4 +91,13 @@ func (c Container) Grace() time.Duration {
 		}
 	}
 	return 30 * time.Second
+}
+
+// MadeWith is what the container was made with; ok is false where it does not say.
+func (c Container) MadeWith() (r corev1.ResourceRequirements, ok bool) {
+	raw, ok := c.Annotations[ContainerResources]
+	if !ok || json.Unmarshal([]byte(raw), &r) != nil {
+		return corev1.ResourceRequirements{}, false
+	}
+	return r, true
 }

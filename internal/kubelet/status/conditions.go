@@ -21,6 +21,17 @@ func (in *Input) conditions(st *corev1.PodStatus) {
 	for _, c := range []corev1.PodCondition{in.readyToStart(st), in.initialized(st), in.ready(st, containersReady), containersReady, scheduled} {
 		in.set(st, c)
 	}
+	if decide.MayRestartAll(&in.Pod.Spec) {
+		in.set(st, in.restarting(st))
+	}
+}
+
+// disruption tells controllers that the node has ended the pod, and that the pod is not to blame.
+func (in *Input) disruption(st *corev1.PodStatus) {
+	if in.Stop == nil || in.Stop.Reason != "Evicted" && in.Stop.Reason != "Preempting" {
+		return
+	}
+	in.set(st, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet, Message: in.Stop.Message})
 }
 
 func find(list []corev1.PodCondition, t corev1.PodConditionType) int {
@@ -57,8 +68,8 @@ func (in *Input) terminal(st *corev1.PodStatus) bool {
 
 func (in *Input) initialized(st *corev1.PodStatus) corev1.PodCondition {
 	c := corev1.PodCondition{Type: corev1.PodInitialized, Status: corev1.ConditionTrue}
-	if in.regularRan(st) {
-		return c
+	if i := find(st.Conditions, corev1.PodInitialized); in.regularRan(st) || i >= 0 && st.Conditions[i].Status == corev1.ConditionTrue && decide.MayRestartAll(&in.Pod.Spec) && st.Phase != corev1.PodSucceeded {
+		return c // once initialised, always so
 	}
 	var missing []string
 	for i, cs := range st.InitContainerStatuses {

@@ -19,17 +19,16 @@ func (in *Input) container(c *corev1.Container, r decide.Role, old corev1.Contai
 	in.identity(&cs, c, s)
 	if before := in.Seen.LastExit(c.Name, s); before != nil {
 		cs.LastTerminationState.Terminated = in.terminated(before)
-	} else if old.RestartCount > 0 && old.RestartCount == cs.RestartCount {
-		cs.LastTerminationState = old.LastTerminationState
+	} else {
+		cs.LastTerminationState = in.history(s, old)
+	}
+	if r != decide.Ephemeral {
+		cs.Resources, cs.AllocatedResources = resources(c, s), c.Resources.DeepCopy().Requests
 	}
 	wait, waits := in.Waiting[c.Name]
 	switch s.State {
 	case seen.Running, seen.Unknown:
 		cs.State.Running = &corev1.ContainerStateRunning{StartedAt: stamp(s)}
-		cs.Resources, cs.AllocatedResources = c.Resources.DeepCopy(), c.Resources.DeepCopy().Requests
-		if cs.Resources.Limits == nil && cs.Resources.Requests == nil {
-			cs.Resources = nil
-		}
 	case seen.Created:
 		if !waits {
 			wait = in.creating(r)
@@ -46,6 +45,22 @@ func (in *Input) container(c *corev1.Container, r decide.Role, old corev1.Contai
 	}
 	in.readiness(&cs, c, r, s)
 	return cs
+}
+
+// history is the last end of a container whose earlier attempts are gone from the runtime.
+func (in *Input) history(s *seen.Container, old corev1.ContainerStatus) corev1.ContainerState {
+	same := old.ContainerID == in.Runtime+"://"+s.ID
+	switch {
+	case s.Attempt == 0:
+		return corev1.ContainerState{}
+	case same || old.State.Waiting != nil || old.ContainerID == "":
+		return old.LastTerminationState
+	case old.State.Terminated != nil && !in.Restarting:
+		return corev1.ContainerState{Terminated: old.State.Terminated}
+	case in.Restarting:
+		return corev1.ContainerState{Terminated: restarted()}
+	}
+	return old.LastTerminationState
 }
 
 // identity fills what names the container that was seen.
@@ -103,6 +118,10 @@ func (in *Input) unseen(cs *corev1.ContainerStatus, r decide.Role, old corev1.Co
 	}
 	cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: wait.Reason, Message: wait.Message}
 	switch {
+	case in.Restarting && (old.State.Running != nil || old.State.Terminated != nil):
+		cs.State.Waiting = &corev1.ContainerStateWaiting{Reason: restartingReason, Message: restartingMessage}
+		cs.LastTerminationState.Terminated = restarted()
+		cs.RestartCount = old.RestartCount + 1
 	case old.State.Running != nil:
 		lost.Message = "The container could not be located when the pod was deleted.  The container used to be Running"
 		cs.LastTerminationState.Terminated = lost

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/kubernetes/pkg/apis/core/v1/helper/qos"
 
+	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/decide"
 	"minato.dev/minato/internal/kubelet/seen"
 )
@@ -32,6 +33,10 @@ type Input struct {
 	Runtime string             // "containerd", prefix of container ids
 	HostIPs []string
 	Exit    func(c *seen.Container) string // termination message of an ended container
+	Resize  []corev1.PodCondition          // of a resize that waits or is under way
+	Cgroup  cgroup.Limits                  // what the pod's cgroup has
+	// Restarting says that all containers are being taken away to start over.
+	Restarting bool
 }
 
 // Make derives the status.
@@ -55,7 +60,10 @@ func Make(in Input) corev1.PodStatus {
 	if in.Stop != nil && in.Stop.Reason != "" {
 		st.Reason, st.Message = in.Stop.Reason, in.Stop.Message
 	}
+	in.podResources(&st)
 	in.conditions(&st)
+	in.disruption(&st)
+	in.resize(&st)
 	return st
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/cri"
+	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/seen"
 )
 
@@ -81,13 +82,12 @@ func (n *Node) SandboxConfig(pod *corev1.Pod, attempt int32) (*runtimeapi.PodSan
 }
 
 func (n *Node) linuxSandbox(pod *corev1.Pod) *runtimeapi.LinuxPodSandboxConfig {
-	l := podLimits(pod)
 	sc := &runtimeapi.LinuxSandboxSecurityContext{
 		NamespaceOptions: namespaces(pod), Privileged: anyPrivileged(pod),
 		Seccomp: &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_RuntimeDefault},
 	}
 	cfg := &runtimeapi.LinuxPodSandboxConfig{CgroupParent: n.Cgroups.Path(pod.UID, Class(pod)), SecurityContext: sc,
-		Resources: &runtimeapi.LinuxContainerResources{CpuShares: sharesOf(l.MilliCPU), CpuQuota: l.Quota, CpuPeriod: 100_000, MemoryLimitInBytes: l.Memory}}
+		Resources: sandboxResources(podLimits(pod))}
 	psc := pod.Spec.SecurityContext
 	if psc == nil {
 		return cfg
@@ -106,6 +106,10 @@ func (n *Node) linuxSandbox(pod *corev1.Pod) *runtimeapi.LinuxPodSandboxConfig {
 		cfg.Sysctls[s.Name] = s.Value
 	}
 	return cfg
+}
+
+func sandboxResources(l cgroup.Limits) *runtimeapi.LinuxContainerResources {
+	return &runtimeapi.LinuxContainerResources{CpuShares: sharesOf(l.MilliCPU), CpuQuota: l.Quota, CpuPeriod: cgroup.Period, MemoryLimitInBytes: l.Memory}
 }
 
 // hostPorts lists the ports that the node answers for the pod.

@@ -12,10 +12,9 @@ import (
 	"minato.dev/minato/internal/kubelet/env"
 )
 
-// Volumes makes the pod's cgroup, its log directory and its volumes, and writes FailedMount for those that fail.
-func (n *Node) Volumes(ctx context.Context, pod *corev1.Pod) error {
-	limits := podLimits(pod)
-	limits.Pids = n.PodPids
+// Volumes makes the pod's cgroup with these limits, its log directory and its volumes, and writes FailedMount for those
+// that fail.
+func (n *Node) Volumes(ctx context.Context, pod *corev1.Pod, limits cgroup.Limits) error {
 	if err := n.Cgroups.Set(pod.UID, Class(pod), limits); err != nil {
 		n.event(pod, "", corev1.EventTypeWarning, "FailedCreatePodContainer", "unable to ensure pod container exists: %v", err)
 		return err
@@ -64,6 +63,13 @@ func (n *Node) Downward(pod *corev1.Pod, item *corev1.DownwardAPIVolumeFile) (st
 		return env.Resource(pod, nil, item.ResourceFieldRef, n.Allocatable)
 	}
 	return "", fmt.Errorf("downward API item %q names no source", item.Path)
+}
+
+// Limits is what the pod's cgroup is to have.
+func (n *Node) Limits(pod *corev1.Pod) cgroup.Limits {
+	l := podLimits(pod)
+	l.Pids = n.PodPids
+	return l
 }
 
 // podLimits sums the containers' requests, and their limits where all have one. Init containers run one after the
