@@ -45,7 +45,7 @@ type plugin struct {
 func plugins() []plugin {
 	return []plugin{
 		namespaceLifecycle, limitRanger, serviceAccount, nodeRestriction, taintNodesByCondition, podSecurity(), priority, defaultTolerationSeconds,
-		defaultStorageClass, storageObjectInUseProtection, claimResize, runtimeClass, certificateApproval, certificateSigning,
+		defaultStorageClass, storageObjectInUseProtection, claimResize, podResize, runtimeClass, certificateApproval, certificateSigning,
 		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, webhooksMissing(), unbuiltKinds, resourceQuota,
 	}
 }
