@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -172,23 +173,33 @@ func DecodeAs(want schema.GroupVersionKind, body []byte, media string, v FieldVa
 	if err != nil {
 		return nil, nil, decodeError(want, got, err, body)
 	}
-	if err := sameKind(want, got, obj, into); err != nil {
-		return nil, nil, err
+	if *got != want {
+		if err := otherKind(want, *got, obj, into); err != nil {
+			return nil, nil, err
+		}
 	}
 	Default(obj)
 	return obj, warnings, nil
 }
 
-// sameKind refuses a well-formed object of another kind or version.
-func sameKind(want schema.GroupVersionKind, got *schema.GroupVersionKind, obj, into runtime.Object) error {
+// otherKind refuses a well-formed object of another kind or version: first what is no form of the kind at all.
+func otherKind(want, got schema.GroupVersionKind, obj, into runtime.Object) error {
+	is, err := Internal(obj)
+	if err != nil {
+		is = obj
+	}
+	must, err := Internal(into)
+	if err != nil {
+		must = into
+	}
+	if reflect.TypeOf(is) != reflect.TypeOf(must) {
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s) to (%s): unknown conversion",
+			got.Kind, got.Version, want.Kind, typeName(obj), typeName(must)))
+	}
 	if got.GroupVersion() != want.GroupVersion() {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), want.GroupVersion()))
 	}
-	if got.Kind == want.Kind {
-		return nil
-	}
-	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s) to (%s): unknown conversion",
-		got.Kind, got.Version, want.Kind, typeName(obj), typeName(into)))
+	return nil
 }
 
 func typeName(obj runtime.Object) string { return strings.TrimPrefix(fmt.Sprintf("%T", obj), "*") }

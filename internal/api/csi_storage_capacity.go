@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"time"
 
-	storagev1 "k8s.io/api/storage/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	storageutil "k8s.io/kubernetes/pkg/api/storage"
@@ -30,13 +28,5 @@ func csiStorageCapacity() kind {
 			}),
 			RequireResourceVersion: true,
 		},
-		columns: table("Name", "StorageClassName", "Capacity"),
-		row: typed(func(c *storagev1.CSIStorageCapacity, _ time.Time) []any {
-			size := "<unset>"
-			if c.Capacity != nil {
-				size = c.Capacity.String()
-			}
-			return []any{c.Name, c.StorageClassName, size}
-		}),
 	}
 }

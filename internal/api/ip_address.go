@@ -20,7 +20,7 @@ func ipAddress() kind {
 			ValidateUpdate: validBoth(validation.ValidateIPAddress, validation.ValidateIPAddressUpdate),
 		},
 		columns: table("Name", "ParentRef"),
-		row: typed(func(ip *networkingv1.IPAddress, _ time.Time) []any {
+		row: typed(func(ip *networkingv1.IPAddress, now time.Time) []any {
 			parent := "<none>"
 			if p := ip.Spec.ParentRef; p != nil {
 				gr := schema.GroupResource{Group: p.Group, Resource: p.Resource}
@@ -30,7 +30,8 @@ func ipAddress() kind {
 				}
 				parent += "/" + p.Name
 			}
-			return []any{ip.Name, parent}
+			// The age has no column of its own, and is sent all the same.
+			return []any{ip.Name, parent, age(ip.CreationTimestamp, now)}
 		}),
 	}
 }

@@ -85,6 +85,7 @@ func (k kind) resource(gv schema.GroupVersion) *Resource {
 	if r.Columns == nil {
 		r.Columns, r.Row = table("Name", "Created At%"), defaultRow
 	}
+	r.Columns = documented(k.plural, r.Columns)
 	r.FieldLabel = fieldLabel(r.GVK())
 	if !k.virtual {
 		r.Storage, r.Prefix = k.stored(), "/registry/"+k.prefixOf()

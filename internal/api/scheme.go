@@ -44,6 +44,7 @@ import (
 	nodev1 "k8s.io/kubernetes/pkg/apis/node/v1"
 	"k8s.io/kubernetes/pkg/apis/policy"
 	policyv1 "k8s.io/kubernetes/pkg/apis/policy/v1"
+	policyv1beta1 "k8s.io/kubernetes/pkg/apis/policy/v1beta1"
 	"k8s.io/kubernetes/pkg/apis/rbac"
 	rbacv1 "k8s.io/kubernetes/pkg/apis/rbac/v1"
 	"k8s.io/kubernetes/pkg/apis/resource"
@@ -84,7 +85,7 @@ func newScheme() *runtime.Scheme {
 		flowcontrol.AddToScheme, flowcontrolv1.AddToScheme,
 		networking.AddToScheme, networkingv1.AddToScheme,
 		nodes.AddToScheme, nodev1.AddToScheme,
-		policy.AddToScheme, policyv1.AddToScheme,
+		policy.AddToScheme, policyv1.AddToScheme, policyv1beta1.AddToScheme, // the last for Evictions of old clients
 		rbac.AddToScheme, rbacv1.AddToScheme,
 		resource.AddToScheme, resourcev1.AddToScheme, resourcev1beta2.AddToScheme,
 		scheduling.AddToScheme, schedulingv1.AddToScheme,

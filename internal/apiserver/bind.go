@@ -103,7 +103,7 @@ func assign(pod *corev1.Pod, b *corev1.Binding) error {
 		pod.Labels = map[string]string{}
 	}
 	maps.Copy(pod.Labels, b.Labels)
-	setCondition(pod, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, ObservedGeneration: pod.Generation})
+	setCondition(pod, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue})
 	return nil
 }
 

@@ -130,12 +130,21 @@ func (c *call) target(opts runtime.Object) (*url.URL, *streams.Options, error) {
 	if wanted != nil {
 		addStreams(q, wanted)
 	}
-	u, err := c.s.kubelet.location(c.ctx(), pod.Spec.NodeName)
+	u, err := c.kubeletOf(pod)
 	if err != nil {
 		return nil, nil, err
 	}
 	u.Path, u.RawQuery = path, q.Encode()
 	return u, wanted, nil
+}
+
+// kubeletOf is the URL of the kubelet that runs a pod. A node that is gone is told in upstream's words, which name the pods.
+func (c *call) kubeletOf(pod *corev1.Pod) (*url.URL, error) {
+	u, err := c.s.kubelet.location(c.ctx(), pod.Spec.NodeName)
+	if apierrors.IsNotFound(err) {
+		return nil, apierrors.NewNotFound(podsResource.GroupResource(), pod.Spec.NodeName)
+	}
+	return u, err
 }
 
 func addStreams(q url.Values, o *streams.Options) {

@@ -138,7 +138,41 @@ func (c *call) deleteState(cur *state, o *metav1.DeleteOptions) (*written, error
 	if graceful && len(obj.GetFinalizers()) > 0 {
 		return c.store(obj, cur, dryRun)
 	}
+	if graceful {
+		return c.removeMarked(obj, cur, dryRun)
+	}
 	return c.remove(obj, cur, dryRun)
+}
+
+// removeMarked shows watchers the deletionTimestamp of an object that knows graceful deletion, then removes it. Once it is
+// marked nothing holds it: whoever wrote in between, or was faster to remove it, changes nothing.
+func (c *call) removeMarked(obj api.Object, cur *state, dryRun bool) (*written, error) {
+	w, err := c.store(obj, cur, dryRun)
+	if err != nil {
+		return nil, err
+	}
+	for range maxAttempts {
+		gone, err := c.remove(w.obj, &w.state, dryRun)
+		var conflict *store.ConflictError
+		switch {
+		case errors.Is(err, store.ErrNotFound), errors.As(err, &conflict) && !conflict.Found:
+			w.deleted = true
+			return w, nil
+		case errors.As(err, &conflict):
+			next, err := c.res.state(conflict.Current.Value, conflict.Current.ModRevision)
+			if err != nil {
+				return nil, err
+			}
+			if next.obj.GetUID() != obj.GetUID() {
+				w.deleted = true
+				return w, nil
+			}
+			w = &written{state: *next}
+		default:
+			return gone, err
+		}
+	}
+	return nil, apierrors.NewConflict(c.gr(), c.info.Name, errors.New(optimisticLock))
 }
 
 // remove takes the object out of the store and gives its addresses back. What it returns shows the deletion's revision.

@@ -2,18 +2,23 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	policyv1beta1 "k8s.io/api/policy/v1beta1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/admission"
+	"minato.dev/minato/internal/apiserver/negotiate"
 )
 
 var budgetsResource = schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}
@@ -27,7 +32,7 @@ func (c *call) evict() error {
 	if err != nil {
 		return err
 	}
-	e, err := decodeInto[*policyv1.Eviction](c, policyv1.SchemeGroupVersion, "Eviction", o.FieldValidation)
+	e, err := c.eviction(o.FieldValidation)
 	if err != nil {
 		return err
 	}
@@ -38,31 +43,85 @@ func (c *call) evict() error {
 	if del == nil {
 		del = &metav1.DeleteOptions{}
 	}
-	dryRun := isDryRun(o.DryRun) || isDryRun(del.DryRun)
-	if dryRun {
-		del.DryRun = []string{metav1.DryRunAll}
+	if len(del.DryRun) == 0 {
+		del.DryRun = o.DryRun
 	}
-	a := c.attributes(admission.Create, e, nil, o, dryRun)
+	a := c.attributes(admission.Create, e, nil, o, isDryRun(del.DryRun))
 	a.Kind = policyv1.SchemeGroupVersion.WithKind("Eviction")
 	if err := c.vet(a); err != nil {
 		return err
 	}
+	for try := 1; ; try++ {
+		err := c.evictOnce(del)
+		var many tooManyBudgets
+		switch {
+		case errors.As(err, &many):
+			return c.reply(http.StatusCreated, &metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: many.Error()}, statusKind)
+		case apierrors.IsConflict(err) && !pinned(del) && try < maxAttempts && c.ctx().Err() == nil:
+			continue // the pod changed after it was looked at
+		case err != nil:
+			return err
+		}
+		return c.reply(http.StatusCreated, &metav1.Status{Status: metav1.StatusSuccess, Code: http.StatusCreated}, statusKind)
+	}
+}
+
+// eviction reads the body, of which old clients send an older version.
+func (c *call) eviction(validation string) (*policyv1.Eviction, error) {
+	media, err := negotiate.Input(c.r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.body()
+	if err != nil {
+		return nil, err
+	}
+	obj, warned, err := api.DecodeAs(policyv1.SchemeGroupVersion.WithKind("Eviction"), body, string(media), fieldValidation(validation))
+	if err != nil {
+		old, more, oldErr := api.DecodeAs(policyv1beta1.SchemeGroupVersion.WithKind("Eviction"), body, string(media), fieldValidation(validation))
+		if oldErr != nil {
+			return nil, err
+		}
+		warned = more
+		if obj, err = api.Convert(old, policyv1.SchemeGroupVersion); err != nil {
+			return nil, apierrors.NewInternalError(err)
+		}
+	}
+	c.warn.add(warned...)
+	return obj.(*policyv1.Eviction), nil
+}
+
+// pinned says whether the client names the state of the pod that it wants evicted.
+func pinned(o *metav1.DeleteOptions) bool {
+	return o.Preconditions != nil && o.Preconditions.ResourceVersion != nil && *o.Preconditions.ResourceVersion != ""
+}
+
+// evictOnce is one round on the pod's present state. Where that state is why no budget is spent, the pod is deleted in that
+// state or not at all; then the error is a Conflict.
+func (c *call) evictOnce(o *metav1.DeleteOptions) error {
 	pod, err := c.pod(c.info.Name)
 	if err != nil {
 		return err
 	}
+	free := pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil
 	if !ignoresBudget(pod) {
-		if err := c.spend(pod, dryRun); err != nil {
-			return err
-		}
-		if err := c.markEvicted(dryRun); err != nil {
+		if free, err = c.spend(pod, isDryRun(o.DryRun)); err != nil {
 			return err
 		}
 	}
-	if err := c.deletePod(del); err != nil {
-		return err
+	if free && !pinned(o) {
+		o = o.DeepCopy()
+		if o.Preconditions == nil {
+			o.Preconditions = &metav1.Preconditions{}
+		}
+		o.Preconditions.ResourceVersion = &pod.ResourceVersion
 	}
-	return c.reply(http.StatusCreated, &metav1.Status{Status: metav1.StatusSuccess, Code: http.StatusCreated}, statusKind)
+	if !isDryRun(o.DryRun) {
+		if o, err = c.markEvicted(o); err != nil {
+			return err
+		}
+	}
+	return c.deletePod(o)
 }
 
 // pod reads the newest state of a pod of the call's namespace.
@@ -87,19 +146,49 @@ func ignoresBudget(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp != nil
 }
 
-// spend takes one allowed disruption from the budget that covers the pod, if any does.
-func (c *call) spend(pod *corev1.Pod, dryRun bool) error {
+// tooManyBudgets is a pod that more than one budget covers.
+type tooManyBudgets struct{}
+
+func (tooManyBudgets) Error() string {
+	return "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+}
+
+// spend takes one allowed disruption from the budget that covers the pod, if any does. free is true where the pod is not
+// ready, so that its removal disrupts nothing and nothing is spent.
+func (c *call) spend(pod *corev1.Pod, dryRun bool) (free bool, err error) {
 	budgets, err := c.budgetsOf(c.ctx(), pod)
 	if err != nil || len(budgets) == 0 {
-		return err
+		return false, err
 	}
 	if len(budgets) > 1 {
-		return apierrors.NewInternalError(fmt.Errorf("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."))
+		return false, tooManyBudgets{}
 	}
-	_, err = c.s.rewrite(c, c.s.resources[budgetsResource], budgets[0].Name, dryRun, func(obj api.Object) error {
-		return spendOne(obj.(*policyv1.PodDisruptionBudget), pod, metav1.NewTime(c.s.cfg.Now()))
+	if !ready(pod) && sparesUnready(budgets[0]) {
+		return true, nil
+	}
+	r := c.s.resources[budgetsResource]
+	fm, err := c.s.owners.of(r, r.Sub("status"))
+	if err != nil {
+		return false, apierrors.NewInternalError(err)
+	}
+	_, err = c.s.rewrite(c, r, budgets[0].Name, dryRun, func(obj api.Object) error {
+		old := copyOf(obj)
+		if err := spendOne(obj.(*policyv1.PodDisruptionBudget), pod, metav1.NewTime(c.s.cfg.Now())); err != nil {
+			return err
+		}
+		obj.SetManagedFields(fm.UpdateNoErrors(old, obj, serverManager).(api.Object).GetManagedFields())
+		return nil
 	})
-	return err
+	return false, err
+}
+
+// serverManager owns the fields that the server writes of its own accord.
+const serverManager = "kube-apiserver"
+
+// sparesUnready says whether the budget lets pods go that are not ready, without counting them.
+func sparesUnready(b *policyv1.PodDisruptionBudget) bool {
+	p := b.Spec.UnhealthyPodEvictionPolicy
+	return p != nil && *p == policyv1.AlwaysAllow || b.Status.CurrentHealthy >= b.Status.DesiredHealthy && b.Status.DesiredHealthy > 0
 }
 
 func (c *call) budgetsOf(ctx context.Context, pod *corev1.Pod) ([]*policyv1.PodDisruptionBudget, error) {
@@ -126,15 +215,6 @@ func (c *call) budgetsOf(ctx context.Context, pod *corev1.Pod) ([]*policyv1.PodD
 
 // spendOne takes one disruption from b, or says why there is none.
 func spendOne(b *policyv1.PodDisruptionBudget, pod *corev1.Pod, now metav1.Time) error {
-	if !ready(pod) {
-		p := b.Spec.UnhealthyPodEvictionPolicy
-		if p != nil && *p == policyv1.AlwaysAllow {
-			return nil
-		}
-		if b.Status.CurrentHealthy >= b.Status.DesiredHealthy && b.Status.DesiredHealthy > 0 {
-			return nil
-		}
-	}
 	gr := budgetsResource.GroupResource()
 	switch {
 	case b.Status.ObservedGeneration < b.Generation:
@@ -146,7 +226,10 @@ func spendOne(b *policyv1.PodDisruptionBudget, pod *corev1.Pod, now metav1.Time)
 	case b.Status.DisruptionsAllowed == 0:
 		return tooDisruptive(0, fmt.Sprintf("The disruption budget %s needs %d healthy pods and has %d currently", b.Name, b.Status.DesiredHealthy, b.Status.CurrentHealthy))
 	}
-	b.Status.DisruptionsAllowed--
+	if b.Status.DisruptionsAllowed--; b.Status.DisruptionsAllowed == 0 {
+		meta.SetStatusCondition(&b.Status.Conditions, metav1.Condition{Type: policyv1.DisruptionAllowedCondition, Status: metav1.ConditionFalse,
+			Reason: policyv1.InsufficientPodsReason, ObservedGeneration: b.Status.ObservedGeneration, LastTransitionTime: now})
+	}
 	if b.Status.DisruptedPods == nil {
 		b.Status.DisruptedPods = map[string]metav1.Time{}
 	}
@@ -169,14 +252,37 @@ func ready(pod *corev1.Pod) bool {
 	return false
 }
 
-// markEvicted leaves in the pod's status why it goes.
-func (c *call) markEvicted(dryRun bool) error {
-	_, err := c.s.rewrite(c, c.s.resources[podsResource], c.info.Name, dryRun, func(obj api.Object) error {
+// markEvicted leaves in the pod's status why it goes. It returns options that fit the pod's new state.
+func (c *call) markEvicted(o *metav1.DeleteOptions) (*metav1.DeleteOptions, error) {
+	st, err := c.s.rewrite(c, c.s.resources[podsResource], c.info.Name, false, func(obj api.Object) error {
+		if err := meets(obj, o.Preconditions); err != nil {
+			return err
+		}
 		setCondition(obj.(*corev1.Pod), corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,
-			Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting", ObservedGeneration: obj.GetGeneration()})
+			Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting"})
 		return nil
 	})
-	return err
+	if err != nil || !pinned(o) {
+		return o, err
+	}
+	o = o.DeepCopy()
+	version := strconv.FormatInt(st.revision, 10)
+	o.Preconditions.ResourceVersion = &version
+	return o, nil
+}
+
+// meets holds a pod to preconditions; its error is a Conflict.
+func meets(obj metav1.Object, p *metav1.Preconditions) error {
+	gr := schema.GroupResource{Resource: "Pod"}
+	if p != nil && p.UID != nil && *p.UID != "" && *p.UID != obj.GetUID() {
+		return apierrors.NewConflict(gr, obj.GetName(), fmt.Errorf("the UID in the precondition (%s) does not match the UID in record (%s). "+
+			"The object might have been deleted and then recreated", *p.UID, obj.GetUID()))
+	}
+	if p != nil && p.ResourceVersion != nil && *p.ResourceVersion != "" && *p.ResourceVersion != obj.GetResourceVersion() {
+		return apierrors.NewConflict(gr, obj.GetName(), fmt.Errorf("the ResourceVersion in the precondition (%s) does not match the ResourceVersion "+
+			"in record (%s). The object might have been modified", *p.ResourceVersion, obj.GetResourceVersion()))
+	}
+	return nil
 }
 
 // deletePod deletes the pod of the call as its user.

@@ -103,7 +103,7 @@ func (c *call) logTarget(o *corev1.PodLogOptions) (*url.URL, error) {
 	if err != nil || pod.Spec.NodeName == "" {
 		return nil, err
 	}
-	u, err := c.s.kubelet.location(c.ctx(), pod.Spec.NodeName)
+	u, err := c.kubeletOf(pod)
 	if err != nil {
 		return nil, err
 	}

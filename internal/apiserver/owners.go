@@ -50,10 +50,6 @@ func Warm() {
 	fieldTypes()
 }
 
-// deduced are the groups whose kinds the schema of client-go's kinds lacks; their fields' types are read off the objects,
-// with every list as one field.
-var deduced = map[string]bool{"apiextensions.k8s.io": true, "apiregistration.k8s.io": true}
-
 // of returns the manager of a resource's fields as written through sub ("" for the object itself).
 func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldManager, error) {
 	k := ownerKey{gvr: r.GVR()}
@@ -70,11 +66,11 @@ func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldMana
 		return m, nil
 	}
 	scheme := api.Scheme()
-	types := fieldTypes()
-	if deduced[r.GroupVersion.Group] {
-		types = managedfields.NewDeducedTypeConverter()
+	hub := r.Storage.GroupVersion()
+	if !r.Stored() {
+		hub = r.GroupVersion
 	}
-	m, err := managedfields.NewDefaultFieldManager(types, converter{}, scheme, scheme, r.GVK(), r.Storage.GroupVersion(), k.sub, resetFields(r, strategy))
+	m, err := managedfields.NewDefaultFieldManager(fieldTypes(), converter{}, scheme, scheme, r.GVK(), hub, k.sub, resetFields(r, strategy))
 	if err != nil {
 		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
 	}

@@ -57,8 +57,12 @@ func (c *call) connectProxy() error {
 	return nil
 }
 
-// proxyPath is the rest of the URL, after ".../proxy".
+// proxyPath is the rest of the URL, after ".../proxy". Where there is none, not even a slash, the proxy sends the client to
+// the same path with one, so that relative links work.
 func (c *call) proxyPath() string {
+	if len(c.info.Parts) == 3 && !strings.HasSuffix(c.r.URL.Path, "/") {
+		return ""
+	}
 	rest := "/" + strings.Join(c.info.Parts[3:], "/")
 	if strings.HasSuffix(c.r.URL.Path, "/") && !strings.HasSuffix(rest, "/") {
 		rest += "/"

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
+
+	"minato.dev/minato/internal/api"
 )
 
 // review answers a question about who somebody is or what they may do. Reviews are created and never stored.
@@ -25,10 +27,28 @@ func (c *call) review() error {
 	if err != nil {
 		return err
 	}
+	if obj, err = c.ownReview(obj, o.FieldManager); err != nil {
+		return err
+	}
 	if err := c.answerReview(obj); err != nil {
 		return err
 	}
 	return c.reply(http.StatusCreated, obj, c.res.GVK())
+}
+
+// ownReview records who asks, as for every object that is sent, though nobody will read it later.
+func (c *call) ownReview(obj runtime.Object, manager string) (runtime.Object, error) {
+	fm, err := c.s.owners.of(c.res, nil)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	live, err := api.Scheme().New(c.res.GVK())
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	live.GetObjectKind().SetGroupVersionKind(c.res.GVK())
+	obj.GetObjectKind().SetGroupVersionKind(c.res.GVK())
+	return fm.UpdateNoErrors(live, obj, c.manager(manager)), nil
 }
 
 func (c *call) answerReview(obj runtime.Object) error {
@@ -110,5 +130,6 @@ func (c *call) reviewRules(r *authorizationv1.SelfSubjectRulesReview) error {
 	if err != nil {
 		r.Status.EvaluationError = err.Error()
 	}
+	r.ObjectMeta, r.Spec = metav1.ObjectMeta{}, authorizationv1.SelfSubjectRulesReviewSpec{} // the answer is the status alone
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -59,7 +60,7 @@ func (c *call) validReview(r runtime.Object) error {
 		errs = validation.ValidateSelfSubjectAccessReview(in)
 	}
 	if len(errs) > 0 {
-		return apierrors.NewInvalid(c.res.GVK().GroupKind(), "", errs)
+		return apierrors.NewInvalid(schema.GroupKind{Group: c.res.GroupVersion.Group}, "", errs) // upstream names no kind
 	}
 	return nil
 }

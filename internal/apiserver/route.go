@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -33,7 +35,13 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.Req
 	if !res.Namespaced {
 		c.info.Namespace = ""
 	}
+	c.warn.add(res.deprecated)
 	verb, err := c.verb()
+	if err == nil || apierrors.ReasonForError(err) == metav1.StatusReasonNotAcceptable {
+		if refused := c.routable(); refused != nil {
+			err = refused
+		}
+	}
 	if err == nil {
 		err = verb(c)
 	}
@@ -86,6 +94,23 @@ func (c *call) verb() (func(*call) error, error) {
 	return c.choose(verbs[name])
 }
 
+// routable checks what upstream's router asks of a request before its verb runs.
+func (c *call) routable() error {
+	switch c.info.Subresource {
+	case "log", "exec", "attach", "portforward", "proxy":
+		return nil // their answers are no objects
+	}
+	if c.r.Method == http.MethodHead {
+		return methodNotAllowed()
+	}
+	if c.info.Verb == "patch" {
+		if err := negotiate.Consumes(c.r, patchTypes); err != nil {
+			return err
+		}
+	}
+	return negotiate.Produces(c.r, c.info.Verb == "list" || c.info.Verb == "watch")
+}
+
 // choose negotiates the answer's form.
 func (c *call) choose(f func(*call) error) (func(*call) error, error) {
 	var err error
@@ -115,8 +140,24 @@ func (c *call) subVerb() (func(*call) error, error) {
 	case "proxy":
 		return (*call).connectProxy, nil
 	}
-	return c.choose(map[string]func(*call) error{"get": (*call).get, "update": (*call).update, "patch": (*call).patch}[c.info.Verb])
+	verb := map[string]func(*call) error{"get": (*call).get, "update": (*call).update, "patch": (*call).patch}[c.info.Verb]
+	var err error
+	c.out, err = negotiate.Choose(c.r, c.hasTable())
+	return verb, err
 }
+
+// hasTable says whether upstream makes Tables of the subresource.
+func (c *call) hasTable() bool {
+	switch c.sub.Name {
+	case "status":
+		return c.gr() != apiServices && c.gr().Group != "resource.k8s.io"
+	case "approval", "finalize", "ephemeralcontainers", "resize":
+		return false
+	}
+	return true
+}
+
+var apiServices = schema.GroupResource{Group: "apiregistration.k8s.io", Resource: "apiservices"}
 
 func can(sub *api.Subresource, verb string) bool {
 	for _, v := range sub.Verbs {

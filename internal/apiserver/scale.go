@@ -177,8 +177,8 @@ func (c *call) scaleOwners(entries []metav1.ManagedFieldsEntry) *managedfields.S
 	return managedfields.NewScaleHandler(entries, c.res.GroupVersion, paths)
 }
 
-// ofScale returns the manager of a Scale's fields, whose schema is read off the objects.
+// ofScale returns the manager of a Scale's fields.
 func (o *owners) ofScale() (*managedfields.FieldManager, error) {
 	scheme := api.Scheme()
-	return managedfields.NewDefaultFieldManager(managedfields.NewDeducedTypeConverter(), converter{}, scheme, scheme, scaleKind, scaleKind.GroupVersion(), "scale", nil)
+	return managedfields.NewDefaultFieldManager(fieldTypes(), converter{}, scheme, scheme, scaleKind, scaleKind.GroupVersion(), "scale", nil)
 }

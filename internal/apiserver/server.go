@@ -56,6 +56,8 @@ type running struct {
 type resource struct {
 	*api.Resource
 	memo int // number of this version's renderings in cache.Object.Memo
+	// deprecated is what every caller is warned of, "" for a version that stays.
+	deprecated string
 }
 
 // renderings of one object in one version that are remembered.
@@ -118,7 +120,7 @@ func (s *Server) newCache() (*cache.Cache, error) {
 	cc := cache.Config{SoleWriter: s.cfg.SoleWriter, Log: s.log}
 	numbers := map[string]int{}
 	for _, r := range api.All() {
-		res := &resource{Resource: r}
+		res := &resource{Resource: r, deprecated: deprecation(r.GVK())}
 		s.resources[r.GVR()] = res
 		s.versions[r.GroupVersion] = true
 		if !r.Stored() {

@@ -21,7 +21,13 @@ func (c *call) answerState(code int, st *state) error {
 	if c.out.Shape != negotiate.Whole || c.out.Media == negotiate.Protobuf && c.res.Storage == c.res.GVK() {
 		return c.answer(code, c.res.asCached(st))
 	}
-	obj, err := c.res.toVersion(st.obj)
+	// The stored form is what every later read shows: an empty list, for one, is none there.
+	stored, err := c.res.DecodeStorage(st.value)
+	if err != nil {
+		return err
+	}
+	stored.SetResourceVersion(st.obj.GetResourceVersion())
+	obj, err := c.res.toVersion(stored)
 	if err != nil {
 		return err
 	}

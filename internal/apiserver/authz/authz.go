@@ -78,9 +78,6 @@ func (a *Authorizer) authorize(ctx context.Context, attrs authorizer.Attributes)
 }
 
 func (a *Authorizer) decide(attrs authorizer.Attributes) (authorizer.Decision, string) {
-	if !attrs.IsResourceRequest() && slices.Contains(alwaysAllowed, attrs.GetPath()) {
-		return authorizer.DecisionAllow, ""
-	}
 	u := attrs.GetUser()
 	if u == nil {
 		return authorizer.DecisionNoOpinion, "no user on request."
@@ -100,6 +97,9 @@ func (a *Authorizer) decide(attrs authorizer.Attributes) (authorizer.Decision, s
 	if ok {
 		return authorizer.DecisionAllow, reason
 	}
+	if !attrs.IsResourceRequest() && slices.Contains(alwaysAllowed, attrs.GetPath()) {
+		return authorizer.DecisionAllow, ""
+	}
 	reasons = append(reasons, reason)
 	return authorizer.DecisionNoOpinion, strings.Join(slices.DeleteFunc(reasons, func(s string) bool { return s == "" }), "\n")
 }
@@ -107,10 +107,6 @@ func (a *Authorizer) decide(attrs authorizer.Attributes) (authorizer.Decision, s
 // RulesFor lists what user may do in namespace, for SelfSubjectRulesReview. incomplete is true for nodes, whose rights
 // depend on single objects.
 func (a *Authorizer) RulesFor(_ context.Context, u user.Info, namespace string) (res []authorizer.ResourceRuleInfo, paths []authorizer.NonResourceRuleInfo, incomplete bool, err error) {
-	if slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup) {
-		res = append(res, &authorizer.DefaultResourceRuleInfo{Verbs: all, APIGroups: all, Resources: all})
-		paths = append(paths, &authorizer.DefaultNonResourceRuleInfo{Verbs: all, NonResourceURLs: all})
-	}
 	rules, err := a.rbac.rulesFor(u, namespace)
 	for _, r := range rules {
 		if len(r.Resources) > 0 {

@@ -1,56 +1,69 @@
-// Package upstream reads the schema of managed fields out of client-go's source, for the generator and the tests of
-// package ownership; nothing else imports it.
+// Package upstream reads the schema of managed fields out of the Kubernetes module's OpenAPI documents, for the generator
+// and the tests of package ownership; nothing else imports it.
 package upstream
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"os/exec"
-	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v2"
+	"k8s.io/kube-openapi/pkg/schemaconv"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+	"sigs.k8s.io/structured-merge-diff/v6/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
+
+	documents "minato.dev/minato/internal/apiserver/openapi/spec"
 )
 
-// Parser parses the YAML text that client-go's applyconfigurations keep to themselves, from the module that this tree
-// is built with.
+// Parser converts the documents of everything that is served, as upstream's server does with its own.
 func Parser() (*typed.Parser, error) {
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/client-go").Output()
-	if err != nil {
-		return nil, fmt.Errorf("find k8s.io/client-go: %w", err)
-	}
-	file := filepath.Join(strings.TrimSpace(string(dir)), "applyconfigurations", "internal", "internal.go")
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	docs, err := documents.Load()
 	if err != nil {
 		return nil, err
 	}
-	var text string
-	ast.Inspect(f, func(n ast.Node) bool {
-		if v, ok := n.(*ast.ValueSpec); ok && v.Names[0].Name == "schemaYAML" {
-			text, err = literal(v.Values[0])
+	models := map[string]*spec.Schema{}
+	for path, data := range docs.V3 {
+		var doc struct {
+			Components struct {
+				Schemas map[string]*spec.Schema `json:"schemas"`
+			} `json:"components"`
 		}
-		return err == nil
-	})
-	if err == nil && text == "" {
-		err = errors.New("no schemaYAML")
+		if err := json.Unmarshal(data, &doc); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		for name, s := range doc.Components.Schemas {
+			models[name] = s
+		}
 	}
+	out, err := schemaconv.ToSchemaFromOpenAPI(models, false)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("convert the OpenAPI models: %w", err)
+	}
+	slices.SortFunc(out.Types, func(a, b schema.TypeDef) int { return strings.Compare(a.Name, b.Name) })
+	for i := range out.Types {
+		order(&out.Types[i].Atom)
+	}
+	// Defaults shall have the types that a YAML parser gives, as the merge code expects of a schema: JSON knows no integers.
+	text, err := yaml.Marshal(schema.Schema{Types: out.Types})
+	if err != nil {
+		return nil, err
 	}
 	return typed.NewParser(typed.YAMLObject(text))
 }
 
-func literal(e ast.Expr) (string, error) {
-	if call, ok := e.(*ast.CallExpr); ok && len(call.Args) == 1 {
-		e = call.Args[0]
+// order sorts the fields of a type, which the conversion has in any order, so that the same documents give the same schema.
+func order(a *schema.Atom) {
+	if a.List != nil {
+		order(&a.List.ElementType.Inlined)
 	}
-	lit, ok := e.(*ast.BasicLit)
-	if !ok {
-		return "", fmt.Errorf("schemaYAML is a %T, not a string", e)
+	if a.Map == nil {
+		return
 	}
-	return strconv.Unquote(lit.Value)
+	order(&a.Map.ElementType.Inlined)
+	slices.SortFunc(a.Map.Fields, func(x, y schema.StructField) int { return strings.Compare(x.Name, y.Name) })
+	for i := range a.Map.Fields {
+		order(&a.Map.Fields[i].Type.Inlined)
+	}
 }

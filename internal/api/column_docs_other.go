@@ -1,0 +1,160 @@
+package api
+
+import (
+	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1beta1 "k8s.io/api/rbac/v1beta1"
+	resourcev1 "k8s.io/api/resource/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// otherColumns documents the columns of all other kinds.
+func otherColumns(plural string) docs {
+	switch plural {
+	case "ingresses":
+		return docs{
+			"Class":   "The name of the IngressClass resource that should be used for additional configuration",
+			"Hosts":   "Hosts that incoming requests are matched against before the ingress rule",
+			"Address": "Address is a list containing ingress points for the load-balancer", "Ports": "Ports of TLS configurations that open",
+		}
+	case "ingressclasses":
+		return docs{
+			"Controller": "Controller that is responsible for handling this class",
+			"Parameters": "A reference to a resource with additional parameters",
+		}
+	case "networkpolicies":
+		return docs{"Pod-Selector": doc(networkingv1.NetworkPolicySpec{}, "podSelector")}
+	case "rolebindings":
+		return docs{
+			"Role": doc(rbacv1beta1.RoleBinding{}, "roleRef"), "Users": "Users in the roleBinding", "Groups": "Groups in the roleBinding",
+			"ServiceAccounts": "ServiceAccounts in the roleBinding",
+		}
+	case "clusterrolebindings":
+		return docs{
+			"Role": doc(rbacv1beta1.ClusterRoleBinding{}, "roleRef"), "Users": "Users in the clusterRoleBinding",
+			"Groups": "Groups in the clusterRoleBinding", "ServiceAccounts": "ServiceAccounts in the clusterRoleBinding",
+		}
+	case "certificatesigningrequests":
+		return docs{
+			"SignerName":        doc(certificatesv1beta1.CertificateSigningRequestSpec{}, "signerName"),
+			"Requestor":         doc(certificatesv1beta1.CertificateSigningRequestSpec{}, "request"),
+			"RequestedDuration": doc(certificatesv1beta1.CertificateSigningRequestSpec{}, "expirationSeconds"),
+			"Condition":         doc(certificatesv1beta1.CertificateSigningRequestStatus{}, "conditions"),
+		}
+	case "clustertrustbundles":
+		return docs{"SignerName": doc(certificatesv1.ClusterTrustBundleSpec{}, "signerName")}
+	case "podcertificaterequests":
+		return docs{
+			"PodName":                   doc(certificatesv1.PodCertificateRequestSpec{}, "podName"),
+			"ServiceAccountName":        doc(certificatesv1.PodCertificateRequestSpec{}, "serviceAccountName"),
+			"NodeName":                  doc(certificatesv1.PodCertificateRequestSpec{}, "nodeName"),
+			"SignerName":                doc(certificatesv1.PodCertificateRequestSpec{}, "signerName"),
+			"State":                     "Is the request Pending, Issued, Denied, or Failed?",
+			"UnverifiedUserAnnotations": doc(certificatesv1.PodCertificateRequestSpec{}, "unverifiedUserAnnotations"),
+		}
+	case "leases":
+		return docs{"Holder": doc(coordinationv1.LeaseSpec{}, "holderIdentity")}
+	case "storageclasses":
+		return docs{
+			"Provisioner": doc(storagev1.StorageClass{}, "provisioner"), "ReclaimPolicy": doc(storagev1.StorageClass{}, "reclaimPolicy"),
+			"VolumeBindingMode":    doc(storagev1.StorageClass{}, "volumeBindingMode"),
+			"AllowVolumeExpansion": doc(storagev1.StorageClass{}, "allowVolumeExpansion"),
+		}
+	case "volumeattributesclasses":
+		return docs{"DriverName": doc(storagev1.VolumeAttributesClass{}, "driverName")}
+	case "priorityclasses":
+		return docs{
+			"Value": doc(schedulingv1.PriorityClass{}, "value"), "Global-Default": doc(schedulingv1.PriorityClass{}, "globalDefault"),
+			"PreemptionPolicy": doc(schedulingv1.PriorityClass{}, "preemptionPolicy"),
+		}
+	case "runtimeclasses":
+		return docs{"Handler": doc(metav1.ObjectMeta{}, "handler")}
+	case "volumeattachments":
+		return docs{
+			"Attacher": doc(storagev1.VolumeAttachmentSpec{}, "attacher"),
+			"PV":       doc(storagev1.VolumeAttachmentSource{}, "persistentVolumeName"), "Node": doc(storagev1.VolumeAttachmentSpec{}, "nodeName"),
+			"Attached": doc(storagev1.VolumeAttachmentStatus{}, "attached"),
+		}
+	case "endpointslices":
+		return docs{
+			"AddressType": doc(discoveryv1.EndpointSlice{}, "addressType"), "Ports": doc(discoveryv1.EndpointSlice{}, "ports"),
+			"Endpoints": doc(discoveryv1.EndpointSlice{}, "endpoints"),
+		}
+	case "csinodes":
+		return docs{"Drivers": "Drivers indicates the number of CSI drivers registered on the node"}
+	case "csidrivers":
+		return docs{
+			"AttachRequired":  doc(storagev1.CSIDriverSpec{}, "attachRequired"),
+			"PodInfoOnMount":  doc(storagev1.CSIDriverSpec{}, "podInfoOnMount"),
+			"StorageCapacity": doc(storagev1.CSIDriverSpec{}, "storageCapacity"),
+		}
+	case "csistoragecapacities":
+		return docs{
+			"StorageClassName": doc(storagev1.CSIStorageCapacity{}, "storageClassName"),
+			"Capacity":         doc(storagev1.CSIStorageCapacity{}, "capacity"),
+		}
+	case "mutatingwebhookconfigurations":
+		return docs{"Webhooks": "Webhooks indicates the number of webhooks registered in this configuration"}
+	case "validatingwebhookconfigurations":
+		return docs{"Webhooks": "Webhooks indicates the number of webhooks registered in this configuration"}
+	case "validatingadmissionpolicies":
+		return docs{
+			"Validations": "Validations indicates the number of validation rules defined in this configuration",
+			"ParamKind":   "ParamKind specifies the kind of resources used to parameterize this policy",
+		}
+	case "validatingadmissionpolicybindings":
+		return docs{
+			"PolicyName": "PolicyName indicates the policy definition which the policy binding binded to",
+			"ParamRef":   "ParamRef indicates the param resource which sets the configuration param",
+		}
+	case "mutatingadmissionpolicies":
+		return docs{
+			"Mutations": "Mutation indicates the number of mutations rules defined in this configuration",
+			"ParamKind": "ParamKind specifies the kind of resources used to parameterize this policy",
+		}
+	case "mutatingadmissionpolicybindings":
+		return docs{
+			"PolicyName": "PolicyName indicates the policy definition which the policy binding binded to",
+			"ParamRef":   "ParamRef indicates the param resource which sets the configuration param",
+		}
+	case "flowschemas":
+		return docs{
+			"PriorityLevel":       doc(flowcontrolv1.PriorityLevelConfigurationReference{}, "name"),
+			"MatchingPrecedence":  doc(flowcontrolv1.FlowSchemaSpec{}, "matchingPrecedence"),
+			"DistinguisherMethod": doc(flowcontrolv1.FlowSchemaSpec{}, "distinguisherMethod"),
+			"MissingPL":           "references a broken or non-existent PriorityLevelConfiguration",
+		}
+	case "prioritylevelconfigurations":
+		return docs{
+			"Type":                     doc(flowcontrolv1.PriorityLevelConfigurationSpec{}, "type"),
+			"NominalConcurrencyShares": doc(flowcontrolv1.LimitedPriorityLevelConfiguration{}, "nominalConcurrencyShares"),
+			"Queues":                   doc(flowcontrolv1.QueuingConfiguration{}, "queues"), "HandSize": doc(flowcontrolv1.QueuingConfiguration{}, "handSize"),
+			"QueueLengthLimit": doc(flowcontrolv1.QueuingConfiguration{}, "queueLengthLimit"),
+		}
+	case "resourceclaims":
+		return docs{"State": "A summary of the current state (allocated, pending, reserved, etc.)."}
+	case "resourceslices":
+		return docs{
+			"Node": doc(resourcev1.ResourceSliceSpec{}, "nodeName"), "Driver": doc(resourcev1.ResourceSliceSpec{}, "driver"),
+			"Pool": doc(resourcev1.ResourcePool{}, "name"),
+		}
+	case "devicetaintrules":
+		return docs{
+			"Key": doc(resourcev1.DeviceTaint{}, "key"), "Value": doc(resourcev1.DeviceTaint{}, "value"),
+			"Effect": doc(resourcev1.DeviceTaint{}, "effect"), "TimeAdded": doc(resourcev1.DeviceTaint{}, "timeAdded"),
+		}
+	case "servicecidrs":
+		return docs{"CIDRs": doc(networkingv1.ServiceCIDRSpec{}, "cidrs")}
+	case "ipaddresses":
+		return docs{"ParentRef": doc(networkingv1.IPAddressSpec{}, "parentRef")}
+	case "storageversionmigrations":
+		return docs{"Resource": "GroupResource to migrate", "Status": "Status of the migration"}
+	}
+	return nil
+}
