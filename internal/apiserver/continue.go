@@ -18,7 +18,7 @@ type continueToken struct {
 
 // encodeContinue makes the token for the page that begins at key, below prefix.
 func encodeContinue(key, prefix string, revision int64) (string, error) {
-	b, err := json.Marshal(continueToken{"meta.k8s.io/v1", revision, strings.TrimPrefix(key, prefix)})
+	b, err := json.Marshal(continueToken{"meta.k8s.io/v1", revision, "/" + strings.TrimPrefix(key, prefix)})
 	return base64.RawURLEncoding.EncodeToString(b), err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"weak"
 
 	"github.com/google/uuid"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,11 +29,13 @@ type Objects struct {
 	follows []*follower
 }
 
-// decoded is an object that was decoded lately.
+// decoded is an object that was decoded lately, for as long as the collector leaves it.
 type decoded struct {
 	revision int64
-	obj      api.Object
+	object   weak.Pointer[sharedObject]
 }
+
+type sharedObject struct{ obj api.Object }
 
 // maxDecoded bounds what is remembered; beyond it everything is forgotten at once, which is simple and rare.
 const maxDecoded = 2048
@@ -92,7 +95,9 @@ func (o *Objects) decode(r *resource, c *cache.Object) (api.Object, error) {
 	d, ok := o.decoded[c.Key]
 	o.mu.Unlock()
 	if ok && d.revision == c.Revision {
-		return d.obj, nil
+		if s := d.object.Value(); s != nil {
+			return s.obj, nil
+		}
 	}
 	obj, err := r.object(c)
 	if err != nil {
@@ -103,7 +108,7 @@ func (o *Objects) decode(r *resource, c *cache.Object) (api.Object, error) {
 	if len(o.decoded) >= maxDecoded {
 		clear(o.decoded)
 	}
-	o.decoded[c.Key] = decoded{c.Revision, obj}
+	o.decoded[c.Key] = decoded{c.Revision, weak.Make(&sharedObject{obj})}
 	return obj, nil
 }
 

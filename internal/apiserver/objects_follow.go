@@ -20,16 +20,17 @@ type follower struct {
 	mu      sync.Mutex
 	seen    int64
 	moved   chan struct{}
-	watcher *cache.Watcher // nil between two
-	known   map[string]runtime.Object
+	watcher *cache.Watcher           // nil between two
+	known   map[string]*cache.Object // what the listener was told of, as it is stored
 }
 
 // OnChange calls f for each change of gr in order, while the server runs: old is nil for an addition, new is nil for a
-// removal. Objects that are already there are delivered as additions. Call it before Run; f must be quick.
+// removal. Objects that are already there are delivered as additions. They have no managedFields, and live only as long
+// as f keeps them. Call it before Run; f must be quick.
 func (o *Objects) OnChange(gr schema.GroupResource, f func(old, new runtime.Object)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.follows = append(o.follows, &follower{gr: gr, f: f, moved: make(chan struct{}), known: map[string]runtime.Object{}})
+	o.follows = append(o.follows, &follower{gr: gr, f: f, moved: make(chan struct{}), known: map[string]*cache.Object{}})
 }
 
 // follow starts all followers and returns when each has been told of the present state.
@@ -76,7 +77,9 @@ func (o *Objects) pump(ctx context.Context, f *follower, r *resource, w *cache.W
 			e := &events[i]
 			if e.Type == cache.Bookmark {
 				if e.InitialEnd {
-					f.forget(initial)
+					if err := f.forget(r, initial); err != nil {
+						o.s.log.Error("object not followed", "resource", r.Name, "err", err)
+					}
 					initial = nil
 				}
 				f.reach(e.Revision)
@@ -96,29 +99,48 @@ func (o *Objects) pump(ctx context.Context, f *follower, r *resource, w *cache.W
 }
 
 func (o *Objects) tell(f *follower, r *resource, e *cache.Event) error {
-	old := f.known[e.Object.Key]
+	key := e.Object.Key
+	old := f.known[key]
 	if e.Type == cache.Deleted {
-		delete(f.known, e.Object.Key)
-		f.f(old, nil)
-		return nil
+		delete(f.known, key)
+		return f.tell(r, old, nil)
 	}
-	obj, err := o.decode(r, e.Object)
-	if err != nil {
-		return err
+	f.known[key] = e.Object
+	return f.tell(r, old, e.Object)
+}
+
+// tell decodes both states, either of which may be nil. One that cannot be decoded is as good as none.
+func (f *follower) tell(r *resource, old, new *cache.Object) error {
+	var was, is runtime.Object
+	var err error
+	for _, side := range []struct {
+		from *cache.Object
+		into *runtime.Object
+	}{{old, &was}, {new, &is}} {
+		if side.from == nil {
+			continue
+		}
+		obj, e := r.light(side.from)
+		if err = errors.Join(err, e); e == nil {
+			*side.into = obj
+		}
 	}
-	f.known[e.Object.Key] = obj
-	f.f(old, obj)
-	return nil
+	if was != nil || is != nil {
+		f.f(was, is)
+	}
+	return err
 }
 
 // forget tells of the removal of what a new beginning no longer has.
-func (f *follower) forget(present map[string]bool) {
+func (f *follower) forget(r *resource, present map[string]bool) error {
+	var err error
 	for k, old := range f.known {
 		if !present[k] {
 			delete(f.known, k)
-			f.f(old, nil)
+			err = errors.Join(err, f.tell(r, old, nil))
 		}
 	}
+	return err
 }
 
 func (f *follower) reach(rev int64) {

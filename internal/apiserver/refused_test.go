@@ -60,7 +60,7 @@ func TestRefused(t *testing.T) {
 		{"unknown validation", "POST", cms + "?fieldValidation=Nice", configMap("x", "{}"), "", "", 422, "Invalid", `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Nice"`},
 		{"unknown dry run", "POST", cms + "?dryRun=Some", configMap("x", "{}"), "", "", 422, "Invalid", `CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]`},
 		{"media type", "POST", cms, "x", "Content-Type", "text/csv", 415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"},
-		{"accept", "GET", cms, "", "Accept", "text/csv", 406, "NotAcceptable", "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"},
+		{"accept", "GET", cms, "", "Accept", "text/csv", 406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch"},
 		{"huge", "POST", cms, configMap("x", `{"a":"`+strings.Repeat("a", 3<<20)+`"}`), "", "", 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"},
 		{"label selector", "GET", cms + "?labelSelector=a+in", "", "", "", 400, "BadRequest", "unable to parse requirement: found '' expected: '('"},
 		{"field selector", "GET", cms + "?fieldSelector=data.a%3Db", "", "", "", 400, "BadRequest", `"data.a" is not a known field selector: only "metadata.name", "metadata.namespace"`},
@@ -83,7 +83,7 @@ func TestRefused(t *testing.T) {
 		{"other UID", "PUT", cms + "/have", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"have","uid":"u"}}`, "", "", 409, "Conflict",
 			`Operation cannot be fulfilled on configmaps "have": StorageError: invalid object, Code: 4, Key: /registry/configmaps/default/have, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: u, UID in object meta: `},
 
-		{"patch type", "PATCH", cms + "/have", `{}`, "Content-Type", "application/json", 415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json-patch+json"},
+		{"patch type", "PATCH", cms + "/have", `{}`, "Content-Type", "application/json", 415, "UnsupportedMediaType", "415: Unsupported Media Type"},
 		{"patch not JSON", "PATCH", cms + "/have", `{`, "Content-Type", mergePatch, 400, "BadRequest", "invalid JSON patch"},
 		{"patch of none", "PATCH", cms + "/none", `{}`, "Content-Type", mergePatch, 404, "NotFound", `configmaps "none" not found`},
 		{"JSON patch not applied", "PATCH", cms + "/have", `[{"op":"remove","path":"/data/zz"}]`, "Content-Type", jsonPatch, 422, "Invalid", "the server rejected our request due to an error in our request"},

@@ -61,9 +61,6 @@ func writeStatus(w http.ResponseWriter, r *http.Request, err error) {
 	if st.Details != nil && st.Details.RetryAfterSeconds > 0 && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", strconv.Itoa(int(st.Details.RetryAfterSeconds)))
 	}
-	if r.Header.Get("Accept") != "" {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-	}
 	out, bad := negotiate.Choose(r, false)
 	if bad != nil {
 		out = negotiate.Output{Media: negotiate.JSON}

@@ -42,14 +42,20 @@ func (c *call) watch() error {
 	if err != nil {
 		return err
 	}
+	f := feedOf(c.ctx())
 	ctx, cancel := c.watchContext(o)
 	defer cancel()
 	w, err := c.openWatch(ctx, o, rev)
 	switch {
 	case errors.Is(err, cache.ErrExpired):
+		expired := tooOld(rev, c.s.cache.Revision())
+		if f != nil {
+			f.fail(expired)
+			return nil
+		}
 		// Upstream has already said 200 when it finds out.
 		e.begin()
-		e.fail(apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, c.s.cache.Revision())))
+		e.fail(expired)
 		return e.flush()
 	case err != nil:
 		if ctx.Err() != nil {
@@ -59,6 +65,10 @@ func (c *call) watch() error {
 		return err
 	}
 	defer w.Close()
+	if f != nil {
+		f.stream(ctx, c, w, o.AllowWatchBookmarks)
+		return nil
+	}
 	e.begin()
 	e.bookmarks = o.AllowWatchBookmarks
 	c.stream(ctx, w, e)
@@ -119,7 +129,7 @@ func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
 		events, err := w.Next(ctx)
 		if err != nil {
 			if errors.Is(err, cache.ErrExpired) {
-				e.fail(apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", e.last, c.s.cache.Revision())))
+				e.fail(tooOld(e.last, c.s.cache.Revision()))
 				_ = e.flush()
 			}
 			return
@@ -136,6 +146,11 @@ func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
 			return // the client has gone
 		}
 	}
+}
+
+// tooOld is the error for a revision whose successors are forgotten.
+func tooOld(rev, current int64) error {
+	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, current))
 }
 
 // initialEnd is the annotation of the bookmark that ends the initial objects.

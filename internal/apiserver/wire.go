@@ -52,34 +52,75 @@ func lastField(b []byte, number uint64) (value []byte, found bool, err error) {
 // eachField walks the length-delimited fields of a message and skips the others.
 func eachField(b []byte, each func(number uint64, value []byte)) error {
 	for len(b) > 0 {
-		tag, n := binary.Uvarint(b)
-		if n <= 0 {
-			return fmt.Errorf("protobuf: bad tag")
+		number, value, size, err := nextField(b)
+		if err != nil {
+			return err
 		}
-		b = b[n:]
-		switch tag & 7 {
-		case 0:
-			if _, n = binary.Uvarint(b); n <= 0 {
-				return fmt.Errorf("protobuf: bad varint")
+		if value != nil {
+			each(number, value)
+		}
+		b = b[size:]
+	}
+	return nil
+}
+
+// nextField reads the first field of a message: its number, its value where that is length-delimited (never nil then),
+// and how many bytes it takes.
+func nextField(b []byte) (number uint64, value []byte, size int, err error) {
+	tag, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, nil, 0, fmt.Errorf("protobuf: bad tag")
+	}
+	rest := b[n:]
+	switch tag & 7 {
+	case 0:
+		if _, size = binary.Uvarint(rest); size <= 0 {
+			return 0, nil, 0, fmt.Errorf("protobuf: bad varint")
+		}
+	case 1:
+		size = 8
+	case 5:
+		size = 4
+	case 2:
+		length, m := binary.Uvarint(rest)
+		if m <= 0 || length > uint64(len(rest)-m) {
+			return 0, nil, 0, fmt.Errorf("protobuf: bad length")
+		}
+		size = m + int(length)
+		value = rest[m:size:size]
+	default:
+		return 0, nil, 0, fmt.Errorf("protobuf: wire type %d", tag&7)
+	}
+	if size > len(rest) {
+		return 0, nil, 0, fmt.Errorf("protobuf: message is cut off")
+	}
+	return tag >> 3, value, n + size, nil
+}
+
+// without calls others with the stretches of a message between its length-delimited fields of this number, and found
+// with those fields' values.
+func without(b []byte, number uint64, others, found func([]byte) error) error {
+	begin, at := 0, 0
+	for at < len(b) {
+		n, value, size, err := nextField(b[at:])
+		if err != nil {
+			return err
+		}
+		if n == number && value != nil {
+			if begin < at {
+				if err := others(b[begin:at]); err != nil {
+					return err
+				}
 			}
-		case 1:
-			n = 8
-		case 5:
-			n = 4
-		case 2:
-			size, m := binary.Uvarint(b)
-			if m <= 0 || size > uint64(len(b)-m) {
-				return fmt.Errorf("protobuf: bad length")
+			if err := found(value); err != nil {
+				return err
 			}
-			each(tag>>3, b[m:m+int(size)])
-			n = m + int(size)
-		default:
-			return fmt.Errorf("protobuf: wire type %d", tag&7)
+			begin = at + size
 		}
-		if n > len(b) {
-			return fmt.Errorf("protobuf: message is cut off")
-		}
-		b = b[n:]
+		at += size
+	}
+	if begin < at {
+		return others(b[begin:at])
 	}
 	return nil
 }

@@ -52,6 +52,23 @@ type Request struct {
 
 // Do sends r and returns the open response of a success. Any other status becomes an *apierrors.StatusError.
 func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
+	req, err := c.request(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, statusError(resp, r)
+}
+
+// request is r as it goes to the server.
+func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) {
 	u := c.base + r.Path
 	if len(r.Query) > 0 {
 		u += "?" + r.Query.Encode()
@@ -68,15 +85,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	if r.ContentType != "" {
 		req.Header.Set("Content-Type", r.ContentType)
 	}
-	resp, err := c.http.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
-	}
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	return nil, statusError(resp, r)
+	return req, nil
 }
 
 // statusError reads the Status of a refused request.

@@ -55,6 +55,8 @@ var (
 	NetworkPolicies = Kind[*networkingv1.NetworkPolicy]{GroupVersion: networkingv1.SchemeGroupVersion, Kind: "NetworkPolicy", Resource: "networkpolicies", Namespaced: true}
 	PriorityClasses = Kind[*schedulingv1.PriorityClass]{GroupVersion: schedulingv1.SchemeGroupVersion, Kind: "PriorityClass", Resource: "priorityclasses", Namespaced: false}
 
+	ReplicationControllers = Kind[*corev1.ReplicationController]{GroupVersion: corev1.SchemeGroupVersion, Kind: "ReplicationController", Resource: "replicationcontrollers", Namespaced: true}
+
 	PodDisruptionBudgets = Kind[*policyv1.PodDisruptionBudget]{GroupVersion: policyv1.SchemeGroupVersion, Kind: "PodDisruptionBudget", Resource: "poddisruptionbudgets", Namespaced: true}
 	ClusterRoles         = Kind[*rbacv1.ClusterRole]{GroupVersion: rbacv1.SchemeGroupVersion, Kind: "ClusterRole", Resource: "clusterroles", Namespaced: false}
 	ClusterRoleBindings  = Kind[*rbacv1.ClusterRoleBinding]{GroupVersion: rbacv1.SchemeGroupVersion, Kind: "ClusterRoleBinding", Resource: "clusterrolebindings", Namespaced: false}

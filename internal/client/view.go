@@ -2,21 +2,19 @@ package client
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"strconv"
 	"sync"
-	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // View is a mirror of one kind, kept current by one list and one watch. All readers of a process share it. Its objects
 // have no managedFields, a third of a Pod that no controller reads: an update that sends none leaves the server's be.
+//
+// In the server's own process it is no copy but a view of what the server stores (see Local): Get, List and ByIndex
+// decode what they return, unless somebody did so a moment ago. Two calls may return two objects for one state.
 //
 // State: starting -> synced (WaitSynced returns) -> following; an expired watch lists again and delivers the
 // difference, so that subscribers never miss a change and never see one twice.
@@ -25,43 +23,66 @@ type View[T Object] struct {
 	opts metav1.ListOptions
 	log  *slog.Logger
 
-	mu      sync.RWMutex
-	items   map[string]T
-	indexes map[string]*index[T]
-	rev     uint64
-	synced  bool
-	moved   chan struct{} // closed and replaced whenever rev or synced changes
+	mu        sync.RWMutex
+	items     map[place]*held[T]
+	indexes   map[string]*index[T]
+	newcomers []*newcomer[T]
+	rev       uint64
+	synced    bool
+	moved     chan struct{} // closed and replaced whenever rev or synced changes
 
 	deliver   sync.Mutex // orders subscribers' calls
 	listeners []func(old, new T)
 }
 
-type index[T Object] struct {
-	of   func(T) []string
-	keys map[string]map[string]T
-}
-
 func newView[T Object](r Resource[T], opts metav1.ListOptions, log *slog.Logger) *View[T] {
-	return &View[T]{r: r, opts: opts, log: log.With("view", r.kind.Resource), items: map[string]T{},
+	return &View[T]{r: r, opts: opts, log: log.With("view", r.kind.Resource), items: map[place]*held[T]{},
 		indexes: map[string]*index[T]{}, moved: make(chan struct{})}
 }
 
 // Get returns the shared object, which must not be changed.
-func (v *View[T]) Get(ns, name string) (T, bool) {
+func (v *View[T]) Get(ns, name string) (t T, ok bool) {
 	v.mu.RLock()
-	defer v.mu.RUnlock()
-	t, ok := v.items[ns+"/"+name]
-	return t, ok
+	h := v.items[place{ns, name}]
+	v.mu.RUnlock()
+	if h == nil {
+		return t, false
+	}
+	return v.look(h)
+}
+
+// look decodes where that is needed. What cannot be decoded is not there for readers; the log says so.
+func (v *View[T]) look(h *held[T]) (T, bool) {
+	t, err := h.get()
+	if err != nil {
+		at := h.place()
+		v.log.Error("object not decoded", "namespace", at.namespace, "name", at.name, "err", err)
+	}
+	return t, err == nil
+}
+
+func (v *View[T]) lookAll(all []*held[T]) []T {
+	if len(all) == 0 {
+		return nil
+	}
+	out := make([]T, 0, len(all))
+	for _, h := range all {
+		if t, ok := v.look(h); ok {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // List returns the shared objects of namespace ns ("" for all) whose labels sel matches (nil: all), in no order.
-func (v *View[T]) List(ns string, sel labels.Selector) []T {
+func (v *View[T]) List(ns string, sel labels.Selector) []T { return v.lookAll(v.held(ns, sel)) }
+
+func (v *View[T]) held(ns string, sel labels.Selector) (out []*held[T]) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	var out []T
-	for _, t := range v.items {
-		if (ns == "" || t.GetNamespace() == ns) && (sel == nil || sel.Matches(labels.Set(t.GetLabels()))) {
-			out = append(out, t)
+	for at, h := range v.items {
+		if (ns == "" || at.namespace == ns) && (sel == nil || sel.Matches(labels.Set(h.labels()))) {
+			out = append(out, h)
 		}
 	}
 	return out
@@ -75,9 +96,11 @@ func (v *View[T]) Index(name string, of func(T) []string) {
 	if v.indexes[name] != nil {
 		return
 	}
-	ix := &index[T]{of: of, keys: map[string]map[string]T{}}
-	for k, t := range v.items {
-		ix.add(k, t)
+	ix := &index[T]{of: of, keys: map[string]map[place]*held[T]{}}
+	for at, h := range v.items {
+		if t, ok := v.look(h); ok {
+			ix.add(at, t, h)
+		}
 	}
 	v.indexes[name] = ix
 }
@@ -85,24 +108,13 @@ func (v *View[T]) Index(name string, of func(T) []string) {
 // ByIndex returns the shared objects that index name maps to key.
 func (v *View[T]) ByIndex(name, key string) []T {
 	v.mu.RLock()
-	defer v.mu.RUnlock()
-	var out []T
-	for _, t := range v.indexes[name].keys[key] {
-		out = append(out, t)
+	found := v.indexes[name].keys[key]
+	all := make([]*held[T], 0, len(found))
+	for _, h := range found {
+		all = append(all, h)
 	}
-	return out
-}
-
-// OnChange calls f for each change in order: old is the zero T for an addition, new for a removal. Objects that are
-// already there are delivered as additions. f must not block and must not call OnChange.
-func (v *View[T]) OnChange(f func(old, new T)) {
-	v.deliver.Lock()
-	defer v.deliver.Unlock()
-	var none T
-	for _, t := range v.List("", nil) {
-		f(none, t)
-	}
-	v.listeners = append(v.listeners, f)
+	v.mu.RUnlock()
+	return v.lookAll(all)
 }
 
 // WaitSynced blocks until the first list is in.
@@ -135,146 +147,96 @@ func (v *View[T]) wait(ctx context.Context, done func() bool) error {
 	}
 }
 
-// run follows the server until ctx ends, with a growing pause after failures.
-func (v *View[T]) run(ctx context.Context) error {
-	const first, most = 50 * time.Millisecond, 10 * time.Second
-	pause := first
-	for ctx.Err() == nil {
-		progressed, err := v.follow(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		if progressed {
-			pause = first
-		}
-		if err != nil {
-			v.log.Warn("view lost its watch", "err", err, "pause", pause)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-			pause = min(2*pause, most)
-		}
-	}
-	return ctx.Err()
-}
-
-// follow lists where that is needed, then applies watch events until the watch ends.
-func (v *View[T]) follow(ctx context.Context) (progressed bool, err error) {
+// renew is set for what may be known already.
+func (v *View[T]) renew(h *held[T]) {
 	v.mu.RLock()
-	rev, synced := v.rev, v.synced
+	old := v.items[h.place()]
 	v.mu.RUnlock()
-	if !synced || rev == 0 {
-		if rev, err = v.relist(ctx); err != nil {
-			return false, err
-		}
-	}
-	o := v.opts
-	o.ResourceVersion, o.AllowWatchBookmarks = strconv.FormatUint(rev, 10), true
-	w, err := v.r.Watch(ctx, "", o)
-	if err != nil {
-		return false, v.expire(err)
-	}
-	defer w.Close()
-	for {
-		e, err := w.Next()
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return true, nil
-		}
-		if err != nil {
-			return true, v.expire(err)
-		}
-		v.apply(e)
+	if old == nil || !old.sameAs(h) {
+		v.set(h)
 	}
 }
 
-// expire makes the next round list again where the server no longer knows our revision.
-func (v *View[T]) expire(err error) error {
-	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
-		v.mu.Lock()
-		v.rev = 0
-		v.mu.Unlock()
-	}
-	return err
-}
-
-func (v *View[T]) relist(ctx context.Context) (uint64, error) {
-	items, list, err := v.r.List(ctx, "", v.opts)
-	if err != nil {
-		return 0, err
-	}
-	rev, err := strconv.ParseUint(list.GetResourceVersion(), 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	v.deliver.Lock()
-	defer v.deliver.Unlock()
-	seen := make(map[string]bool, len(items))
-	for _, t := range items {
-		k := t.GetNamespace() + "/" + t.GetName()
-		seen[k] = true
-		if old, ok := v.items[k]; !ok || old.GetResourceVersion() != t.GetResourceVersion() {
-			v.set(k, t)
+// keep drops everything that is not among seen; the caller holds deliver.
+func (v *View[T]) keep(seen map[place]bool) {
+	v.mu.RLock()
+	var gone []place
+	for at := range v.items {
+		if !seen[at] {
+			gone = append(gone, at)
 		}
 	}
-	for k := range v.items {
-		if !seen[k] {
-			v.drop(k)
-		}
+	v.mu.RUnlock()
+	for _, at := range gone {
+		v.drop(at)
 	}
-	v.move(rev)
-	return rev, nil
 }
 
-func (v *View[T]) apply(e Event[T]) {
-	rev, _ := strconv.ParseUint(e.Object.GetResourceVersion(), 10, 64)
-	v.deliver.Lock()
-	defer v.deliver.Unlock()
-	k := e.Object.GetNamespace() + "/" + e.Object.GetName()
-	switch e.Type {
-	case watch.Added, watch.Modified:
-		v.set(k, e.Object)
-	case watch.Deleted:
-		v.drop(k)
-	}
-	v.move(rev)
-}
-
-// set and drop change one object and tell the listeners; the caller holds deliver.
-func (v *View[T]) set(k string, t T) {
-	t.SetManagedFields(nil)
-	v.mu.Lock()
-	old := v.items[k]
-	_, had := v.items[k]
-	v.items[k] = t
-	for _, ix := range v.indexes {
+// set and drop change one object and tell the listeners; the caller holds deliver. The objects are decoded only where
+// an index or a listener asks.
+func (v *View[T]) set(h *held[T]) {
+	at := h.place()
+	v.mu.RLock()
+	old, had := v.items[at]
+	wanted := len(v.indexes) > 0 || len(v.listeners) > 0
+	v.mu.RUnlock()
+	var was, is T
+	if wanted {
+		is, _ = v.look(h)
 		if had {
-			ix.remove(k, old)
+			was, _ = v.look(old)
 		}
-		ix.add(k, t)
 	}
-	v.mu.Unlock()
-	for _, f := range v.listeners {
-		f(old, t)
-	}
+	v.exchange(at, old, h)
+	v.tell(was, is)
 }
 
-func (v *View[T]) drop(k string) {
-	v.mu.Lock()
-	old, had := v.items[k]
-	delete(v.items, k)
-	if had {
-		for _, ix := range v.indexes {
-			ix.remove(k, old)
-		}
-	}
-	v.mu.Unlock()
-	if !had {
+func (v *View[T]) drop(at place) {
+	v.mu.RLock()
+	old := v.items[at]
+	v.mu.RUnlock()
+	if old == nil {
 		return
 	}
+	v.exchange(at, old, nil)
 	var none T
+	if len(v.listeners) > 0 {
+		was, _ := v.look(old)
+		v.tell(was, none)
+	}
+}
+
+// exchange puts h, or nothing where it is nil, in the place of old, which may be nil too.
+func (v *View[T]) exchange(at place, old, h *held[T]) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, ix := range v.indexes {
+		if old != nil {
+			if t, ok := v.look(old); ok {
+				ix.remove(at, t)
+			}
+		}
+		if h != nil {
+			if t, ok := v.look(h); ok {
+				ix.add(at, t, h)
+			}
+		}
+	}
+	if h == nil {
+		delete(v.items, at)
+		return
+	}
+	v.items[at] = h
+}
+
+// tell passes a change on; an object that could not be decoded is the zero T, as if it were not there.
+func (v *View[T]) tell(old, new T) {
+	var none T
+	if any(old) == any(none) && any(new) == any(none) {
+		return
+	}
 	for _, f := range v.listeners {
-		f(old, none)
+		f(old, new)
 	}
 }
 
@@ -284,22 +246,4 @@ func (v *View[T]) move(rev uint64) {
 	close(v.moved)
 	v.moved = make(chan struct{})
 	v.mu.Unlock()
-}
-
-func (ix *index[T]) add(k string, t T) {
-	for _, key := range ix.of(t) {
-		if ix.keys[key] == nil {
-			ix.keys[key] = map[string]T{}
-		}
-		ix.keys[key][k] = t
-	}
-}
-
-func (ix *index[T]) remove(k string, t T) {
-	for _, key := range ix.of(t) {
-		delete(ix.keys[key], k)
-		if len(ix.keys[key]) == 0 {
-			delete(ix.keys, key)
-		}
-	}
 }

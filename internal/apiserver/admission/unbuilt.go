@@ -13,7 +13,6 @@ var unbuilt = map[schema.GroupResource]string{
 	{Group: "apps", Resource: "statefulsets"}:                              "no pods are created for it",
 	{Group: "batch", Resource: "jobs"}:                                     "no pods are created for it",
 	{Group: "batch", Resource: "cronjobs"}:                                 "no jobs are created for it",
-	{Resource: "replicationcontrollers"}:                                   "no pods are created for it",
 	{Group: "autoscaling", Resource: "horizontalpodautoscalers"}:           "nothing is scaled by it",
 	{Group: "networking.k8s.io", Resource: "networkpolicies"}:              "no traffic is blocked by it",
 	{Group: "networking.k8s.io", Resource: "ingresses"}:                    "no traffic is routed by it",
