@@ -44,6 +44,7 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 	}{
 		{"deployment-controller", deployment.New},
 		{"replicaset-controller", replicaset.New},
+		{"replication-controller", replicaset.NewReplicationController},
 		{"endpointslice-controller", endpointslice.New},
 		{"endpoint-controller", endpoints.New},
 		{"namespace-controller", namespace.New},

@@ -74,11 +74,15 @@ func (h *harbour) node(ctx context.Context, s *run.Scope) {
 			changed <- p
 		}
 	})
+	number := map[types.UID]int{} // a pod that changes again before it runs keeps its address
 	s.Go("agent", func(ctx context.Context) error {
-		for i := 1; ; i++ {
+		for {
 			select {
 			case p := <-changed:
-				h.agent(ctx, p, i)
+				if number[p.UID] == 0 {
+					number[p.UID] = len(number) + 1
+				}
+				h.agent(ctx, p, number[p.UID])
 			case <-ctx.Done():
 				return nil
 			}

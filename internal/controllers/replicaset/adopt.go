@@ -13,9 +13,8 @@ import (
 	"minato.dev/minato/internal/client"
 )
 
-// adopt makes rs the controller of an orphan that its selector matches.
-func adopt(ctx context.Context, c *client.Client, rs *appsv1.ReplicaSet, pod *corev1.Pod) error {
-	ref := metav1.NewControllerRef(rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))
+// adopt gives an orphan to the set whose selector matches it.
+func adopt(ctx context.Context, c *client.Client, ref *metav1.OwnerReference, pod *corev1.Pod) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID, "ownerReferences": []any{ref}}})
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-// Package replicaset keeps as many pods of each ReplicaSet as it asks for.
+// Package replicaset keeps as many pods of each ReplicaSet, and of each ReplicationController, as it asks for.
 //
 // plan (pure) looks at a ReplicaSet and its pods and says what to create, delete, adopt and release; Reconcile does it
 // and writes the status. After its own writes it waits until the view has seen them, so that it never creates twice.
@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
@@ -27,24 +28,47 @@ import (
 
 type controller struct {
 	c      *client.Client
-	sets   *client.View[*appsv1.ReplicaSet]
+	kind   kind
 	pods   *client.View[*corev1.Pod]
 	events *client.Recorder
 }
 
-// New returns the controller.
+// kind is where ReplicaSets come from: ReplicationControllers are handled as such too.
+type kind struct {
+	gvk         schema.GroupVersionKind
+	countEnding bool // its status has a place for pods that are about to end
+	list        func(namespace string) []*appsv1.ReplicaSet
+	get         func(namespace, name string) (*appsv1.ReplicaSet, bool)
+	writeStatus func(context.Context, *appsv1.ReplicaSet) error
+}
+
+// New returns the controller of ReplicaSets.
 func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
-	r := &controller{c: vs.Client(), sets: client.ViewOf(vs, client.ReplicaSets), pods: client.ViewOf(vs, client.Pods), events: events}
-	pods.IndexByOwner(r.pods)
+	sets := client.ViewOf(vs, client.ReplicaSets)
+	r := open(vs, events, kind{
+		gvk: client.ReplicaSets.GVK(), countEnding: true,
+		list: func(ns string) []*appsv1.ReplicaSet { return sets.List(ns, nil) },
+		get:  sets.Get,
+		writeStatus: func(ctx context.Context, rs *appsv1.ReplicaSet) error {
+			_, err := client.Of(vs.Client(), client.ReplicaSets).UpdateStatus(ctx, rs)
+			return err
+		},
+	})
 	return control.Controller{
 		Name: "replicaset", Workers: 4,
-		Sources:   []control.Source{control.Self(r.sets), control.On(r.pods, r.ofPod)},
+		Sources:   []control.Source{control.Self(sets), control.On(r.pods, r.ofPod)},
 		Writes:    []string{"replicasets.apps/status", "pods:replicaset"},
 		Reconcile: r.reconcile,
 	}
 }
 
-// ofPod names the ReplicaSets that a change of a pod concerns: its owners before and after, or, for an orphan, all
+func open(vs *client.Views, events *client.Recorder, k kind) *controller {
+	r := &controller{c: vs.Client(), kind: k, pods: client.ViewOf(vs, client.Pods), events: events}
+	pods.IndexByOwner(r.pods)
+	return r
+}
+
+// ofPod names the sets that a change of a pod concerns: its owners before and after, or, for an orphan, all
 // whose selector matches.
 func (r *controller) ofPod(old, new *corev1.Pod) (keys []control.Key) {
 	for _, p := range []*corev1.Pod{old, new} {
@@ -52,12 +76,12 @@ func (r *controller) ofPod(old, new *corev1.Pod) (keys []control.Key) {
 			continue
 		}
 		if ref := metav1.GetControllerOf(p); ref != nil {
-			if ref.Kind == "ReplicaSet" {
+			if ref.Kind == r.kind.gvk.Kind {
 				keys = append(keys, control.Key{Namespace: p.Namespace, Name: ref.Name})
 			}
 			continue
 		}
-		for _, rs := range r.sets.List(p.Namespace, nil) {
+		for _, rs := range r.kind.list(p.Namespace) {
 			if sel, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector); err == nil && sel.Matches(labels.Set(p.Labels)) {
 				keys = append(keys, control.Key{Namespace: rs.Namespace, Name: rs.Name})
 			}
@@ -67,7 +91,7 @@ func (r *controller) ofPod(old, new *corev1.Pod) (keys []control.Key) {
 }
 
 func (r *controller) reconcile(ctx context.Context, k control.Key) (control.Result, error) {
-	rs, ok := r.sets.Get(k.Namespace, k.Name)
+	rs, ok := r.kind.get(k.Namespace, k.Name)
 	if !ok {
 		return control.Result{}, nil
 	}
@@ -79,11 +103,14 @@ func (r *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	p := makePlan(rs, sel, r.candidates(rs), now)
 	failure := r.act(ctx, rs, p)
 	status := p.status
+	if !r.kind.countEnding {
+		status.TerminatingReplicas = nil
+	}
 	setFailure(&status, rs.Status.Conditions, failure, p, now)
 	if !equality.Semantic.DeepEqual(status, rs.Status) {
 		changed := rs.DeepCopy()
 		changed.Status = status
-		if _, err := client.Of(r.c, client.ReplicaSets).UpdateStatus(ctx, changed); err != nil && !apierrors.IsNotFound(err) {
+		if err := r.kind.writeStatus(ctx, changed); err != nil && !apierrors.IsNotFound(err) {
 			return control.Result{}, errors.Join(failure, fmt.Errorf("write status: %w", err))
 		}
 	}
@@ -105,7 +132,7 @@ func (r *controller) candidates(rs *appsv1.ReplicaSet) []*corev1.Pod {
 func (r *controller) act(ctx context.Context, rs *appsv1.ReplicaSet, p plan) error {
 	door := client.Of(r.c, client.Pods)
 	for _, pod := range p.adopt {
-		if err := adopt(ctx, r.c, rs, pod); err != nil && !apierrors.IsNotFound(err) {
+		if err := adopt(ctx, r.c, metav1.NewControllerRef(rs, r.kind.gvk), pod); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("adopt pod %s: %w", pod.Name, err)
 		}
 	}
@@ -146,7 +173,7 @@ func (r *controller) create(ctx context.Context, rs *appsv1.ReplicaSet, n int) e
 		batch = min(batch, n, 500)
 		n -= batch
 		err := each(ctx, batch, func(ctx context.Context, _ int) error {
-			pod, err := client.Of(r.c, client.Pods).Create(ctx, newPod(rs))
+			pod, err := client.Of(r.c, client.Pods).Create(ctx, newPod(rs, r.kind.gvk))
 			if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 				return nil // the set itself is about to go
 			}
@@ -184,12 +211,12 @@ func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) 
 	})
 }
 
-func newPod(rs *appsv1.ReplicaSet) *corev1.Pod {
+func newPod(rs *appsv1.ReplicaSet, gvk schema.GroupVersionKind) *corev1.Pod {
 	t := rs.Spec.Template.DeepCopy()
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: rs.Namespace, GenerateName: rs.Name + "-", Labels: t.Labels, Annotations: t.Annotations, Finalizers: t.Finalizers,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(rs, gvk)},
 		},
 		Spec: t.Spec,
 	}
