@@ -92,6 +92,9 @@ func (p *pairing) values(path, key string, ours, theirs any) (out []Difference) 
 	return []Difference{{Where: path, Ours: show(ours), Theirs: show(theirs)}}
 }
 
+// anyOrder are lists whose order says nothing: managed fields are sorted by the second of their last change.
+var anyOrder = map[string]bool{"managedFields": true}
+
 // ports are chosen at random where nobody names one.
 var ports = map[string]bool{"nodePort": true, "healthCheckNodePort": true}
 
@@ -99,7 +102,7 @@ func isNumber(v any) bool { _, ok := v.(json.Number); return ok }
 
 // lists compares item by item; where the lengths differ, items that have names are paired by them.
 func (p *pairing) lists(path, key string, ours, theirs []any) (out []Difference) {
-	if len(ours) == len(theirs) {
+	if len(ours) == len(theirs) && !anyOrder[key] {
 		for i := range ours {
 			out = append(out, p.values(fmt.Sprintf("%s[%d]", path, i), key, ours[i], theirs[i])...)
 		}
@@ -120,7 +123,7 @@ func byName(list []any) map[string]any {
 	out := map[string]any{}
 	for _, v := range list {
 		name := ""
-		for _, path := range []string{"metadata.namespace", "metadata.name", "name", "manager", "operation", "subresource", "object.metadata.name", "type", "field"} {
+		for _, path := range []string{"metadata.namespace", "metadata.name", "name", "manager", "operation", "apiVersion", "subresource", "object.metadata.name", "type", "field"} {
 			if part := lookup(v, path); part != nil {
 				name += "/" + fmt.Sprint(part)
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"reflect"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -66,9 +67,23 @@ func jsonStream(raw []byte) (out []any, err error) {
 	}
 }
 
+// decoding knows every kind that a server answers with: those of the API and the metadata of any.
+var decoding = func() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for gvk, t := range api.Scheme().AllKnownTypes() {
+		if obj, ok := reflect.New(t).Interface().(runtime.Object); ok {
+			s.AddKnownTypeWithName(gvk, obj)
+		}
+	}
+	if err := metav1.AddMetaToScheme(s); err != nil {
+		panic(err) // it is asked for once
+	}
+	return s
+}()
+
 // protobufValue decodes an object in its envelope.
 func protobufValue(raw []byte) (any, error) {
-	obj, _, err := protobuf.NewSerializer(api.Scheme(), api.Scheme()).Decode(raw, nil, nil)
+	obj, _, err := protobuf.NewSerializer(decoding, decoding).Decode(raw, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,10 @@ func newPairing() *pairing {
 var (
 	uid      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	instant  = regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|( ?[+-]\d\d:?\d\d( UTC)?( m=[+-][\d.]+)?))`)
-	version  = regexp.MustCompile(`(?i)(resource ?version:? ?(in [a-z ]+: ?)?"?|revision |the requested )\d+`)
+	version  = regexp.MustCompile(`(?i)(resource ?version([\\":]+|:? ?(in [a-z ]+[:(] ?)?"?)|revision )\d+`)
+	record   = regexp.MustCompile(`in record \(\d+\)`)
+	age      = regexp.MustCompile(`^(\d+[smhdy])+$`)
+	nodePort = regexp.MustCompile(`:3[0-2]\d{3}/`)
 	revision = regexp.MustCompile(`\b\d+ \(\d+\)`) // of "too old resource version: 1 (2)"
 	address  = regexp.MustCompile(`\b10\.97\.\d+\.\d+\b`)
 	access   = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
@@ -73,9 +76,15 @@ func common(key, s string) string {
 		return continueToken(s)
 	case "token":
 		return claims(s)
+	case "cells":
+		if age.MatchString(s) {
+			return "<age>"
+		}
+		s = nodePort.ReplaceAllString(s, ":<port>/")
 	}
 	s = instant.ReplaceAllStringFunc(s, instantClass)
 	s = version.ReplaceAllString(s, "$1<revision>")
+	s = record.ReplaceAllString(s, "in record (<revision>)")
 	s = revision.ReplaceAllString(s, "<revision> (<revision>)")
 	s = address.ReplaceAllString(s, "<service address>")
 	s = server.ReplaceAllString(s, "<server>")
