@@ -202,6 +202,15 @@ func otherKind(want, got schema.GroupVersionKind, obj, into runtime.Object) erro
 	return nil
 }
 
+// InternalName is the Go name of the internal type of a kind, which some of upstream's messages show.
+func InternalName(gk schema.GroupKind) string {
+	obj, err := Scheme().New(gk.WithVersion(runtime.APIVersionInternal))
+	if err != nil {
+		return gk.Kind
+	}
+	return fmt.Sprintf("%T", obj)
+}
+
 func typeName(obj runtime.Object) string { return strings.TrimPrefix(fmt.Sprintf("%T", obj), "*") }
 
 // decodeError says in upstream's words what could not be read.
@@ -328,6 +337,7 @@ func DecodeStorage(value []byte) (Object, error) {
 		return nil, fmt.Errorf("decode stored value: %T has no metadata", obj)
 	}
 	Default(out)
+	nameClaimTemplates(out)
 	out.GetObjectKind().SetGroupVersionKind(*gvk)
 	return out, nil
 }

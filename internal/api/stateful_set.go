@@ -6,6 +6,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	pvcutil "k8s.io/kubernetes/pkg/api/persistentvolumeclaim"
 	podutil "k8s.io/kubernetes/pkg/api/pod"
@@ -62,6 +63,17 @@ func dropStatefulSetFields(s, old *apps.StatefulSet) {
 	r, was := s.Spec.UpdateStrategy.RollingUpdate, old.Spec.UpdateStrategy.RollingUpdate
 	if !gate("MaxUnavailableStatefulSet") && r != nil && (was == nil || was.MaxUnavailable == nil) {
 		r.MaxUnavailable = nil
+	}
+}
+
+// nameClaimTemplates shows kind and version of a StatefulSet's claims, as upstream's conversion does; etcd holds neither.
+func nameClaimTemplates(obj Object) {
+	s, ok := obj.(*appsv1.StatefulSet)
+	if !ok {
+		return
+	}
+	for i := range s.Spec.VolumeClaimTemplates {
+		s.Spec.VolumeClaimTemplates[i].SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"))
 	}
 }
 

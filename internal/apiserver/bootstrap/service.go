@@ -54,7 +54,7 @@ func service(c Config) *corev1.Service {
 // serviceIP records that the Service holds its address.
 func serviceIP(c Config) *networkingv1.IPAddress {
 	return &networkingv1.IPAddress{
-		ObjectMeta: metav1.ObjectMeta{Name: c.ServiceIP.String(), Generation: 1, Labels: map[string]string{
+		ObjectMeta: metav1.ObjectMeta{Name: c.ServiceIP.String(), Labels: map[string]string{
 			networkingv1.LabelIPAddressFamily: string(family(c.ServiceIP)), networkingv1.LabelManagedBy: "ipallocator.k8s.io"}},
 		Spec: networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: metav1.NamespaceDefault, Name: kubernetes}},
 	}
