@@ -17,6 +17,9 @@ import (
 // otherColumns documents the columns of all other kinds.
 func otherColumns(plural string) docs {
 	switch plural {
+	case "customresourcedefinitions":
+		return docs{"Scope": "Cluster/Namespaced", "Versions": "Served versions", "Group": "API group", "Kind": "CustomResource kind",
+			"ShortNames": "Short names", "Established": "Established status"}
 	case "ingresses":
 		return docs{
 			"Class":   "The name of the IngressClass resource that should be used for additional configuration",

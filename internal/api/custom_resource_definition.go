@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
 	apiservervalidation "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -54,7 +57,28 @@ func customResourceDefinition() kind {
 			RequireResourceVersion: true,
 			ResetFields:            statusField,
 		},
+		columns: table("Name", "Scope", "Versions", "Created At%", "Group+", "Kind+", "ShortNames+", "Established?+"),
+		row:     typed(definitionRow),
 	}
+}
+
+func definitionRow(c *apiextensionsv1.CustomResourceDefinition, _ time.Time) []any {
+	var versions []string
+	for _, v := range c.Spec.Versions {
+		if !v.Served {
+			continue
+		}
+		if v.Storage {
+			v.Name += "(storage)"
+		}
+		versions = append(versions, v.Name)
+	}
+	slices.Sort(versions)
+	established := slices.ContainsFunc(c.Status.Conditions, func(x apiextensionsv1.CustomResourceDefinitionCondition) bool {
+		return x.Type == apiextensionsv1.Established && x.Status == apiextensionsv1.ConditionTrue
+	})
+	return []any{c.Name, string(c.Spec.Scope), strings.Join(versions, ","), c.CreationTimestamp.Time.UTC().Format(time.RFC3339),
+		c.Spec.Group, c.Spec.Names.Kind, strings.Join(c.Spec.Names.ShortNames, ","), established}
 }
 
 // recordStored remembers that objects may now be stored in the definition's storage version.

@@ -18,7 +18,7 @@ func mutatingWebhookConfiguration() kind {
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(c *admissionregistration.MutatingWebhookConfiguration) { c.Generation = 1 }),
 			PrepareForUpdate: prepareUpdate(func(c, old *admissionregistration.MutatingWebhookConfiguration) {
-				bump(c, old, c.Webhooks, old.Webhooks)
+				bumpExactly(c, old, c.Webhooks, old.Webhooks)
 			}),
 			Validate: valid(func(c *admissionregistration.MutatingWebhookConfiguration) field.ErrorList {
 				errs := append(validName(&c.ObjectMeta), validHooks(mutatingHooks(c), nil)...)

@@ -18,7 +18,7 @@ func networkPolicy() kind {
 		short: []string{"netpol"},
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(p *networking.NetworkPolicy) { p.Generation = 1 }),
-			PrepareForUpdate: prepareUpdate(func(p, old *networking.NetworkPolicy) { bump(p, old, p.Spec, old.Spec) }),
+			PrepareForUpdate: prepareUpdate(func(p, old *networking.NetworkPolicy) { bumpExactly(p, old, p.Spec, old.Spec) }),
 			Validate: valid(func(p *networking.NetworkPolicy) field.ErrorList {
 				return validation.ValidateNetworkPolicy(p, validation.ValidationOptionsForNetworking(p, nil))
 			}),

@@ -33,11 +33,7 @@ func bindingRow(b Object, ref rbacv1.RoleRef, subjects []rbacv1.Subject, now tim
 		case rbacv1.GroupKind:
 			groups = append(groups, s.Name)
 		case rbacv1.ServiceAccountKind:
-			name := s.Name
-			if s.Namespace != "" {
-				name = s.Namespace + "/" + s.Name
-			}
-			accounts = append(accounts, name)
+			accounts = append(accounts, s.Namespace+"/"+s.Name)
 		}
 	}
 	return []any{

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -65,6 +66,13 @@ func sameValue(a, b any) bool { return equality.Semantic.DeepEqual(a, b) }
 // bump raises the generation when the spec, or whatever a and b are, has changed.
 func bump(obj, old Object, a, b any) {
 	if !sameValue(a, b) {
+		obj.SetGeneration(old.GetGeneration() + 1)
+	}
+}
+
+// bumpExactly is bump for kinds whose upstream tells an empty list from none.
+func bumpExactly(obj, old Object, a, b any) {
+	if !reflect.DeepEqual(a, b) {
 		obj.SetGeneration(old.GetGeneration() + 1)
 	}
 }

@@ -18,7 +18,7 @@ func validatingWebhookConfiguration() kind {
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(c *admissionregistration.ValidatingWebhookConfiguration) { c.Generation = 1 }),
 			PrepareForUpdate: prepareUpdate(func(c, old *admissionregistration.ValidatingWebhookConfiguration) {
-				bump(c, old, c.Webhooks, old.Webhooks)
+				bumpExactly(c, old, c.Webhooks, old.Webhooks)
 			}),
 			Validate: valid(func(c *admissionregistration.ValidatingWebhookConfiguration) field.ErrorList {
 				errs := append(validName(&c.ObjectMeta), validHooks(validatingHooks(c), nil)...)

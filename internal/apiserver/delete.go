@@ -21,6 +21,7 @@ func (c *call) delete() error {
 	if err != nil {
 		return err
 	}
+	c.warnOrphans(o)
 	w, err := c.deleteObject(o)
 	if err != nil {
 		return err
@@ -35,6 +36,14 @@ func (c *call) delete() error {
 			Group: c.res.GroupVersion.Group, Kind: c.res.Name, UID: m.GetUID()}}, statusKind)
 	}
 	return c.answerState(code, &w.state)
+}
+
+// warnOrphans tells who deletes a Job without a word on its pods that they stay.
+func (c *call) warnOrphans(o *metav1.DeleteOptions) {
+	if s := c.res.Strategy; s != nil && s.Orphaning == api.OrphanDependents && c.res.Kind == "Job" && o.PropagationPolicy == nil && o.OrphanDependents == nil {
+		c.warn.add("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or " +
+			"set propagationPolicy=Orphan to suppress this warning")
+	}
 }
 
 // returnsDeleted says whether a finished deletion answers with the object, as upstream does for a few kinds.
@@ -105,6 +114,11 @@ func (c *call) reread(had int64, cause error) (*state, error) {
 func (c *call) deleteState(cur *state, o *metav1.DeleteOptions) (*written, error) {
 	dryRun := isDryRun(o.DryRun)
 	obj := copyOf(cur.obj)
+	if c.gr() == namespacesResource {
+		if err := namespaceMeets(obj, o.Preconditions); err != nil {
+			return nil, err
+		}
+	}
 	q := c.request()
 	graceful, pending, err := c.res.BeforeDelete(q, obj, o)
 	if err != nil {
@@ -122,7 +136,7 @@ func (c *call) deleteState(cur *state, o *metav1.DeleteOptions) (*written, error
 		return nil, err
 	}
 	obj.SetFinalizers(c.finalizersFor(obj, o))
-	if c.res.Name == "namespaces" && c.res.GroupVersion.Group == "" {
+	if c.gr() == namespacesResource {
 		if !c.terminateNamespace(obj) {
 			return c.store(obj, cur, dryRun)
 		}

@@ -18,6 +18,7 @@ func (c *call) deleteCollection() error {
 	if err != nil {
 		return err
 	}
+	c.warnOrphans(o)
 	sel := c.selectionOf(lo)
 	p, err := c.page(lo, &sel)
 	if err != nil {

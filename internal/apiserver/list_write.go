@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
 )
 
@@ -18,7 +20,7 @@ func (c *call) answerList(p *page) error {
 	case negotiate.Table:
 		return c.table(http.StatusOK, p.objects, p.meta)
 	case negotiate.Metadata:
-		return wrongShape(c.out.Shape, "a list ("+c.res.ListKind+")")
+		return wrongShape(c.out.Shape, "a list ("+api.InternalName(schema.GroupKind{Group: c.gr().Group, Kind: c.res.ListKind})+")")
 	case negotiate.Metas:
 		return c.metadataList(p)
 	}
@@ -126,7 +128,8 @@ func (c *call) messages(p *page) (raws [][]byte, sizes []int, total int, err err
 
 // metadataList answers with the objects' metadata alone.
 func (c *call) metadataList(p *page) error {
-	list := &metav1.PartialObjectMetadataList{ListMeta: p.meta, Items: make([]metav1.PartialObjectMetadata, 0, len(p.objects))}
+	list := &metav1.PartialObjectMetadataList{ListMeta: p.meta} // an empty one has no items at all, as upstream's
+	list.Items = slices.Grow(list.Items, len(p.objects))
 	item := metaKind(c.out, string(negotiate.Metadata))
 	for _, o := range p.objects {
 		m, err := c.res.metadataOf(o)

@@ -110,6 +110,7 @@ func (r *resource) metadataOf(o *cache.Object) (*metav1.PartialObjectMetadata, e
 		err = json.Unmarshal(o.Value, p)
 	}
 	p.TypeMeta = metav1.TypeMeta{}
+	r.hideTemplateGeneration(&p.ObjectMeta)
 	p.ResourceVersion = strconv.FormatInt(o.Revision, 10)
 	return p, err
 }
@@ -141,7 +142,7 @@ func (c *call) answer(code int, o *cache.Object) error {
 		return c.table(code, []*cache.Object{o}, metav1.ListMeta{ResourceVersion: strconv.FormatInt(o.Revision, 10)})
 	}
 	if c.out.Shape == negotiate.Metas {
-		return wrongShape(c.out.Shape, "not a list ("+c.res.Kind+")")
+		return wrongShape(c.out.Shape, "not a list ("+api.InternalName(c.res.GVK().GroupKind())+")")
 	}
 	b, err := c.res.body(o, c.out)
 	if err != nil {

@@ -1,8 +1,10 @@
 package apiserver
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -10,11 +12,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/negotiate"
 )
 
 var scaleKind = autoscalingv1.SchemeGroupVersion.WithKind("Scale")
@@ -87,7 +91,53 @@ func (c *call) replyScale(code int, obj api.Object) error {
 	if err != nil {
 		return err
 	}
+	if c.out.Shape == negotiate.Table {
+		return c.scaleTable(code, s)
+	}
 	return c.reply(code, s, scaleKind)
+}
+
+// scaleTable shows a Scale as a row.
+func (c *call) scaleTable(code int, s *autoscalingv1.Scale) error {
+	o, err := tableOptions(c.query)
+	if err != nil {
+		return err
+	}
+	row := metav1.TableRow{Cells: []any{s.Name, int64(s.Spec.Replicas), int64(s.Status.Replicas), age(s.CreationTimestamp, c.s.cfg.Now())}}
+	var shown any
+	switch o.IncludeObject {
+	case metav1.IncludeNone:
+	case metav1.IncludeObject:
+		shown = s
+	default:
+		shown = &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/" + c.out.Version, Kind: string(negotiate.Metadata)}, ObjectMeta: s.ObjectMeta}
+	}
+	if shown != nil {
+		if row.Object.Raw, err = json.Marshal(shown); err != nil {
+			return err
+		}
+	}
+	t := &metav1.Table{ListMeta: metav1.ListMeta{ResourceVersion: s.ResourceVersion}, Rows: []metav1.TableRow{row}, ColumnDefinitions: scaleColumns()}
+	if o.NoHeaders {
+		t.ColumnDefinitions = []metav1.TableColumnDefinition{}
+	}
+	return c.reply(code, t, metaKind(c.out, string(negotiate.Table)))
+}
+
+func scaleColumns() []metav1.TableColumnDefinition {
+	meta := metav1.ObjectMeta{}.SwaggerDoc()
+	return []metav1.TableColumnDefinition{{Name: "Name", Type: "string", Description: meta["name"]},
+		{Name: "Desired", Type: "integer", Description: autoscalingv1.ScaleSpec{}.SwaggerDoc()["replicas"]},
+		{Name: "Available", Type: "integer", Description: autoscalingv1.ScaleStatus{}.SwaggerDoc()["replicas"]},
+		{Name: "Age", Type: "string", Description: meta["creationTimestamp"]}}
+}
+
+// age is how long ago t was, as kubectl writes it.
+func age(t metav1.Time, now time.Time) string {
+	if t.IsZero() {
+		return "<unknown>"
+	}
+	return duration.HumanDuration(now.Sub(t.Time))
 }
 
 // updateScale sets an object's replicas by its Scale.

@@ -1,11 +1,14 @@
 package apiserver
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -55,6 +58,9 @@ func (c *call) table(code int, objects []*cache.Object, lm metav1.ListMeta) erro
 		}
 		t.Rows = append(t.Rows, row)
 	}
+	if c.res.Kind == "FlowSchema" {
+		slices.SortStableFunc(t.Rows, func(a, b metav1.TableRow) int { return cmp.Compare(a.Cells[2].(int64), b.Cells[2].(int64)) }) // in the order they match
+	}
 	if t.ColumnDefinitions == nil {
 		t.ColumnDefinitions = []metav1.TableColumnDefinition{}
 	}
@@ -89,6 +95,7 @@ func (r *resource) row(o *cache.Object, include metav1.IncludeObjectPolicy, vers
 	default:
 		m := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/" + version, Kind: string(negotiate.Metadata)}}
 		m.ObjectMeta = *objectMeta(obj)
+		r.hideTemplateGeneration(&m.ObjectMeta)
 		if row.Object.Raw, err = json.Marshal(m); err != nil {
 			return row, err
 		}
@@ -101,6 +108,13 @@ func (r *resource) cells(obj api.Object, now time.Time) ([]any, error) {
 		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format(time.RFC3339)}, nil
 	}
 	return r.Row(obj, now)
+}
+
+// hideTemplateGeneration takes an annotation away that upstream shows with the whole DaemonSet only: there it is a field.
+func (r *resource) hideTemplateGeneration(m *metav1.ObjectMeta) {
+	if r.Kind == "DaemonSet" {
+		delete(m.Annotations, appsv1.DeprecatedTemplateGeneration)
+	}
 }
 
 // objectMeta copies the metadata of any object.
