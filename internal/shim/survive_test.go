@@ -210,6 +210,7 @@ func (n *node) story(ctx context.Context, r shim.CreateRequest, i int) error {
 	if res, err := x.Wait(ctx); err != nil || res.ExitCode != i {
 		return fmt.Errorf("exec: %+v, want code %d: %w", res, i, err)
 	}
+	eventually(n.t, "container "+r.ID+" speaks", func() bool { return logText(n.t, r.LogPath) != "" })
 	if err := n.Signal(ctx, r.ID, syscall.SIGKILL, false); err != nil {
 		return fmt.Errorf("signal: %w", err)
 	}

@@ -86,13 +86,21 @@ func TestShutdownRefusedWhileBusy(t *testing.T) {
 }
 
 // fds counts a process's open files.
-func fds(t *testing.T, pid int) int {
+// fds are what a process has open.
+func fds(t *testing.T, pid int) (open []string) {
 	t.Helper()
-	l, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	l, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(l)
+	for _, e := range l {
+		if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
+			open = append(open, target)
+		}
+	}
+	slices.Sort(open)
+	return open
 }
 
 func TestNoDescriptorsLeak(t *testing.T) {
@@ -129,14 +137,17 @@ func TestNoDescriptorsLeak(t *testing.T) {
 	}
 	round()
 	i := n.info()
-	settled := func() [2]int { return [2]int{fds(t, i.Pid), fds(t, i.KeeperPid)} }
-	before := settled()
+	ours, keeper := fds(t, i.Pid), fds(t, i.KeeperPid)
 	for range 4 {
 		round()
 	}
-	eventually(t, fmt.Sprintf("descriptors back at %v", before), func() bool {
-		now := settled()
-		return now[0] <= before[0] && now[1] <= before[1]
+	defer func() {
+		if t.Failed() {
+			t.Logf("shim: %q\nbefore %q\nkeeper: %q\nbefore %q", fds(t, i.Pid), ours, fds(t, i.KeeperPid), keeper)
+		}
+	}()
+	eventually(t, "as many descriptors as before", func() bool {
+		return len(fds(t, i.Pid)) <= len(ours) && len(fds(t, i.KeeperPid)) <= len(keeper)
 	})
 }
 

@@ -3,7 +3,8 @@
 // The shim runs it as "minato-shim create|exec|update DIR"; DIR holds request.json and receives result.json as the
 // helper's last act, so that a shim that crashed meanwhile finds either a whole answer or none. Standard streams of the
 // process are the helper's own; descriptor 3 is the console socket where there is a terminal. The same binary is
-// re-entered as "init" by libcontainer; importing this package links that entry. Nothing here is long-running or
+// re-entered as "init" by libcontainer; importing this package links that entry. Most exec sessions need no libcontainer:
+// "minato-shim enter DIR", in C, does them by a request that an Entry makes. Nothing here is long-running or
 // concurrent. It is tested through internal/shim's client with a real kernel.
 package jail
 
@@ -42,7 +43,9 @@ type ExecProcess struct {
 
 // A Result is the helper's answer.
 type Result struct {
-	Error     string `json:"error,omitempty"`
+	Error string `json:"error,omitempty"`
+	// Unfit says that entry.go's way cannot do it; nothing was started.
+	Unfit     bool   `json:"unfit,omitempty"`
 	Pid       int    `json:"pid,omitempty"`
 	StartTime uint64 `json:"startTime,omitempty"`
 	// CgroupPaths are the absolute directories of the container's cgroups, by controller ("" on cgroup v2).
@@ -65,6 +68,9 @@ func WriteRequest(dir string, r Request) error {
 	}
 	return WriteJSON(filepath.Join(dir, requestFile), r)
 }
+
+// ResultPath is where the helper's answer is.
+func ResultPath(dir string) string { return filepath.Join(dir, resultFile) }
 
 // ReadResult returns the helper's answer; fs.ErrNotExist if it gave none.
 func ReadResult(dir string) (Result, error) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/opencontainers/runc/libcontainer"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // execute starts a process in a running container and does not wait for it: as an orphan it becomes the keeper's.
@@ -39,23 +38,4 @@ func execute(_ string, r Request) (Result, error) {
 	// A process that has already ended and waits to be reaped by its parent, us, still has a start time.
 	start, err := startTime(pid)
 	return Result{Pid: pid, StartTime: start}, err
-}
-
-func merge(own *specs.Process, e *ExecProcess) *specs.Process {
-	p := *own
-	p.Args = e.Args
-	if e.Env != nil {
-		p.Env = e.Env
-	}
-	if e.Cwd != "" {
-		p.Cwd = e.Cwd
-	}
-	if e.User != nil {
-		p.User = *e.User
-	}
-	p.ConsoleSize = nil
-	if e.Width > 0 && e.Height > 0 {
-		p.ConsoleSize = &specs.Box{Width: uint(e.Width), Height: uint(e.Height)}
-	}
-	return &p
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -112,7 +113,10 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 	if err := jail.WriteJSON(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
 		return err
 	}
-	result, err := s.help(ctx, "exec", x.dir, req, stdio, theirs)
+	result, err := s.enterSwiftly(ctx, c, x, req, stdio)
+	if errors.Is(err, jail.ErrUnfit) {
+		result, err = s.help(ctx, "exec", x.dir, req, stdio, theirs)
+	}
 	if err != nil {
 		return err
 	}

@@ -33,12 +33,6 @@ func (s *Supervisor) help(ctx context.Context, verb, dir string, r jail.Request,
 		return jail.Result{}, err
 	}
 	defer lock.Close()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), helperTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", verb, dir)
-	cmd.Args[0] = "minato-shim"
-	cmd.Env = helperEnv
-	setStdio(cmd, stdio)
 	null := console
 	if console == nil {
 		if null, err = os.Open(os.DevNull); err != nil {
@@ -46,10 +40,23 @@ func (s *Supervisor) help(ctx context.Context, verb, dir string, r jail.Request,
 		}
 		defer null.Close()
 	}
-	cmd.ExtraFiles = []*os.File{null, lock}
+	return s.runHelper(ctx, "/proc/self/exe", verb, dir, stdio, null, lock)
+}
+
+// runHelper runs a program that writes its result into dir.
+func (s *Supervisor) runHelper(ctx context.Context, exe, verb, dir string, stdio [3]*os.File, extra ...*os.File) (jail.Result, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), helperTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, exe, verb, dir)
+	cmd.Args[0] = "minato-shim"
+	cmd.Env = helperEnv
+	setStdio(cmd, stdio)
+	cmd.ExtraFiles = extra
 	runErr := cmd.Run()
 	result, err := jail.ReadResult(dir)
 	switch {
+	case err == nil && result.Unfit:
+		return result, fmt.Errorf("%s: %w", strings.TrimSpace(result.Error), jail.ErrUnfit)
 	case err == nil && result.Error != "":
 		return result, errors.New(strings.TrimSpace(result.Error))
 	case err == nil:

@@ -94,6 +94,9 @@ func (s *Supervisor) open() error {
 		return err
 	}
 	s.events = newEvents(base)
+	if s.self, err = openSelf(); err != nil {
+		s.log.Warn("exec sessions go the long way", "err", err)
+	}
 	held, err := s.keeper.List()
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"minato.dev/minato/internal/shim"
 	"minato.dev/minato/internal/shim/crilog"
 	"minato.dev/minato/internal/shim/hold"
+	"minato.dev/minato/internal/shim/jail"
 )
 
 // A Supervisor is the shim of one run directory.
@@ -33,6 +34,8 @@ type Supervisor struct {
 	scratch [2]*os.File // read end, write end
 	listen  *os.File
 	stop    func()
+	self    *os.File // our program file where nobody can write to it; nil where the kernel has no such place
+	filters jail.Filters
 
 	gate sync.RWMutex
 
@@ -68,6 +71,8 @@ type container struct {
 	starting  bool   // between the record of its start and the answer
 	late      func() // its end, which came while starting
 	ending    bool   // its end is being recorded
+	entry     *jail.Entry
+	entryErr  error // why entering it is left to libcontainer
 
 	// Guarded by pump.mu.
 	log      *crilog.Log

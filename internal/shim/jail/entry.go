@@ -1,0 +1,244 @@
+package jail
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// ErrUnfit is returned where a container or process needs what only libcontainer does: a user namespace, a security
+// label, a terminal, a scheduling policy. Run with the verb "exec" does all of it.
+var ErrUnfit = errUnfit
+
+// An Entry is what every entering of one container has in common, read once from its bundle. It is safe for concurrent
+// use.
+type Entry struct {
+	process    *specs.Process
+	namespaces uint32
+	filter     *Filter
+}
+
+// Filters keeps compiled profiles, which most containers of a node share. The zero value is ready.
+type Filters struct {
+	mu    sync.Mutex
+	known map[[sha256.Size]byte]*Filter
+}
+
+// maxFilters bounds what a node with many profiles of its own keeps; each is about 10 KB.
+const maxFilters = 64
+
+func (f *Filters) of(profile json.RawMessage) (*Filter, error) {
+	sum := sha256.Sum256(profile)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.known[sum]; c != nil {
+		return c, nil
+	}
+	var p specs.LinuxSeccomp
+	if err := json.Unmarshal(profile, &p); err != nil {
+		return nil, err
+	}
+	c := &Filter{}
+	if p.DefaultAction != "" || len(p.Syscalls) > 0 {
+		var err error
+		if c, err = CompileFilter(&p); err != nil {
+			return nil, err
+		}
+	}
+	if f.known == nil || len(f.known) >= maxFilters {
+		f.known = map[[sha256.Size]byte]*Filter{}
+	}
+	f.known[sum] = c
+	return c, nil
+}
+
+// namespaceFlags are those that entering knows to join.
+var namespaceFlags = map[specs.LinuxNamespaceType]uint32{
+	specs.PIDNamespace: unix.CLONE_NEWPID, specs.NetworkNamespace: unix.CLONE_NEWNET, specs.MountNamespace: unix.CLONE_NEWNS,
+	specs.IPCNamespace: unix.CLONE_NEWIPC, specs.UTSNamespace: unix.CLONE_NEWUTS, specs.CgroupNamespace: unix.CLONE_NEWCGROUP,
+}
+
+// LoadEntry reads the bundle of a container, whose config.json LoadSpec has accepted before.
+func LoadEntry(bundle string, filters *Filters) (*Entry, error) {
+	var s struct {
+		Process *specs.Process `json:"process"`
+		Linux   struct {
+			Namespaces   []specs.LinuxNamespace   `json:"namespaces"`
+			Seccomp      json.RawMessage          `json:"seccomp"`
+			Personality  *specs.LinuxPersonality  `json:"personality"`
+			IntelRdt     *specs.LinuxIntelRdt     `json:"intelRdt"`
+			MemoryPolicy *specs.LinuxMemoryPolicy `json:"memoryPolicy"`
+		} `json:"linux"`
+	}
+	if err := ReadJSON(filepath.Join(bundle, "config.json"), &s); err != nil {
+		return nil, err
+	}
+	p := s.Process
+	if p == nil {
+		return nil, fmt.Errorf("%s/config.json: process is gone", bundle)
+	}
+	if p.ApparmorProfile != "" || p.SelinuxLabel != "" || p.Scheduler != nil || p.IOPriority != nil || p.ExecCPUAffinity != nil ||
+		p.User.Umask != nil || s.Linux.Personality != nil || s.Linux.IntelRdt != nil || s.Linux.MemoryPolicy != nil {
+		return nil, ErrUnfit
+	}
+	e := &Entry{process: p, filter: &Filter{}}
+	for _, ns := range s.Linux.Namespaces {
+		flag, ok := namespaceFlags[ns.Type]
+		if !ok {
+			return nil, fmt.Errorf("%s namespace: %w", ns.Type, ErrUnfit)
+		}
+		e.namespaces |= flag
+	}
+	var err error
+	if len(s.Linux.Seccomp) > 0 && string(s.Linux.Seccomp) != "null" {
+		e.filter, err = filters.of(s.Linux.Seccomp)
+	}
+	return e, err
+}
+
+// Flags and layout of the request, as cmd/minato-shim/enter.c reads it.
+const (
+	entryMagic = 0x316e746d
+
+	entryNoNewPrivs = 1
+	entryKeyring    = 2
+	entryUnified    = 4
+	entrySetHome    = 8
+)
+
+type entryHead struct {
+	Magic, Size                                          uint32
+	Namespaces, Flags                                    uint32
+	UID, GID                                             uint32
+	OOMScore                                             int32
+	SeccompFlags                                         uint32
+	Bounding, Effective, Permitted, Inheritable, Ambient uint64
+	Groups, Limits, Filter, Cgroups, Args, Env           uint32
+}
+
+// Request returns, as an open file, what "minato-shim enter DIR" reads on descriptor 3: run x in the container id, whose
+// cgroups are the given directories by controller. Descriptor 4 is a lock that is to end with the helper, 5 a pidfd of
+// the container's first process.
+func (e *Entry) Request(id string, cgroups map[string]string, x *ExecProcess) (*os.File, error) {
+	data, err := e.encode(id, cgroups, x)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("entry", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "entry")
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (e *Entry) encode(id string, cgroups map[string]string, x *ExecProcess) ([]byte, error) {
+	p := merge(e.process, x)
+	env, flags, err := environment(p.Env)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := rlimits(p.Rlimits)
+	if err != nil {
+		return nil, err
+	}
+	if p.NoNewPrivileges {
+		flags |= entryNoNewPrivs
+	}
+	if _, unified := cgroups[""]; unified {
+		flags |= entryUnified
+	}
+	procs := map[string]bool{}
+	for _, dir := range cgroups {
+		procs[filepath.Join(dir, "cgroup.procs")] = true
+	}
+	h := entryHead{Magic: entryMagic, Namespaces: e.namespaces, Flags: flags | entryKeyring, UID: p.User.UID, GID: p.User.GID,
+		SeccompFlags: e.filter.flags, Groups: uint32(len(p.User.AdditionalGids)), Limits: uint32(len(limits)),
+		Filter: uint32(len(e.filter.program) / 8), Cgroups: uint32(len(procs)), Args: uint32(len(p.Args)), Env: uint32(len(env))}
+	if p.OOMScoreAdj != nil {
+		h.OOMScore = int32(*p.OOMScoreAdj)
+	}
+	if c := p.Capabilities; c != nil {
+		h.Bounding, h.Effective, h.Permitted = capBits(c.Bounding), capBits(c.Effective), capBits(c.Permitted)
+		h.Inheritable, h.Ambient = capBits(c.Inheritable), capBits(c.Ambient)
+	}
+	var body []byte
+	for _, g := range p.User.AdditionalGids {
+		body = binary.NativeEndian.AppendUint32(body, g)
+	}
+	body = append(body, make([]byte, len(body)%8)...)
+	for _, l := range limits {
+		for _, v := range []uint64{uint64(l.Type), l.Soft, l.Hard} {
+			body = binary.NativeEndian.AppendUint64(body, v)
+		}
+	}
+	body = append(body, e.filter.program...)
+	for _, s := range slices.Concat([]string{id, p.Cwd}, slices.Sorted(maps.Keys(procs)), p.Args, env) {
+		if strings.IndexByte(s, 0) >= 0 {
+			return nil, fmt.Errorf("%q: contains a zero byte", s)
+		}
+		body = append(append(body, s...), 0)
+	}
+	h.Size = uint32(binary.Size(h) + len(body))
+	out, err := binary.Append(nil, binary.NativeEndian, h)
+	return append(out, body...), err
+}
+
+// environment keeps the last value of each name. Whether HOME is still to be found is in the flags.
+func environment(env []string) (out []string, flags uint32, err error) {
+	flags = entrySetHome
+	seen := make(map[string]bool, len(env))
+	for _, kv := range slices.Backward(env) {
+		name, value, ok := strings.Cut(kv, "=")
+		switch {
+		case !ok:
+			return nil, 0, errors.New("unable to start container process: invalid environment variable: missing '='")
+		case name == "":
+			return nil, 0, errors.New("unable to start container process: invalid environment variable: name cannot be empty")
+		case seen[name]:
+			continue
+		}
+		seen[name] = true
+		if name == "HOME" {
+			if value == "" {
+				continue
+			}
+			flags = 0
+		}
+		out = append(out, kv)
+	}
+	slices.Reverse(out)
+	return out, flags, nil
+}
+
+// capNames are the kernel's capabilities by number.
+var capNames = []string{"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
+	"LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO",
+	"SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD",
+	"LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
+	"PERFMON", "BPF", "CHECKPOINT_RESTORE"}
+
+// capBits passes over names that the kernel may know and we do not, as libcontainer does.
+func capBits(names []string) (bits uint64) {
+	for _, n := range names {
+		if i := slices.Index(capNames, strings.TrimPrefix(n, "CAP_")); i >= 0 {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}

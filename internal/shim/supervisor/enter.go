@@ -1,0 +1,96 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"minato.dev/minato/internal/shim/jail"
+)
+
+// firstOwnFD keeps our program file's descriptor out of the way of those that a child is started with.
+const firstOwnFD = 64
+
+// openSelf opens our program file on a mount of its own that is read-only and in nobody's tree. A process that is about
+// to execute a container's program runs from there: who gets hold of the file in /proc cannot write to it.
+func openSelf() (*os.File, error) {
+	tree, err := unix.OpenTree(unix.AT_FDCWD, "/proc/self/exe", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("open_tree", err)
+	}
+	defer unix.Close(tree)
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}); err != nil {
+		return nil, os.NewSyscallError("mount_setattr", err)
+	}
+	fd, err := unix.FcntlInt(uintptr(tree), unix.F_DUPFD_CLOEXEC, firstOwnFD)
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	return os.NewFile(uintptr(fd), "minato-shim"), nil
+}
+
+// enterSwiftly starts a process in a container without libcontainer; jail.ErrUnfit where that cannot be, in which case
+// nothing has happened.
+func (s *Supervisor) enterSwiftly(ctx context.Context, c *container, x *session, req jail.Request, stdio [3]*os.File) (jail.Result, error) {
+	if req.Terminal || s.self == nil {
+		return jail.Result{}, jail.ErrUnfit
+	}
+	entry, err := s.entryOf(c)
+	if err != nil {
+		return jail.Result{}, err
+	}
+	init, cgroups, err := s.doorOf(c)
+	if err != nil {
+		return jail.Result{}, err
+	}
+	defer init.Close()
+	wish, err := entry.Request(req.ID, cgroups, req.Exec)
+	if err != nil {
+		return jail.Result{}, err
+	}
+	defer wish.Close()
+	lock, err := lockHelper(x.dir, unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return jail.Result{}, err
+	}
+	defer lock.Close()
+	if err := removeIfThere(jail.ResultPath(x.dir)); err != nil {
+		return jail.Result{}, err
+	}
+	return s.runHelper(ctx, fmt.Sprintf("/proc/self/fd/%d", s.self.Fd()), "enter", x.dir, stdio, wish, lock, init)
+}
+
+// entryOf reads what entering needs from the bundle, once.
+func (s *Supervisor) entryOf(c *container) (*jail.Entry, error) {
+	s.mu.Lock()
+	entry, err := c.entry, c.entryErr
+	s.mu.Unlock()
+	if entry != nil || err != nil {
+		return entry, err
+	}
+	entry, err = jail.LoadEntry(c.rec.Request.Bundle, &s.filters)
+	if err != nil && !errors.Is(err, jail.ErrUnfit) {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.entry, c.entryErr = entry, err
+	return entry, err
+}
+
+// doorOf returns a pidfd of the container's first process, which keeps standing for it, and the cgroups.
+func (s *Supervisor) doorOf(c *container) (*os.File, map[string]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.pidfd == nil {
+		return nil, nil, errors.New("the container has ended")
+	}
+	fd, err := unix.FcntlInt(c.pidfd.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("dup", err)
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), c.cgroups, nil
+}
