@@ -55,8 +55,8 @@ type Config struct {
 	// keeps alive, for one resource; 0 means 16 MiB.
 	HistoryEvents int
 	HistoryBytes  int
-	// MemoBytes bounds all rendered encodings together (see Object.Memo); 0 means 128 MiB, room for a list of 10,000 pods in
-	// JSON. Nothing of it stays when nobody reads.
+	// MemoBytes bounds all rendered encodings together (see Object.Memo), as they are packed; 0 means 64 MiB, room for a list
+	// of 20,000 pods in JSON. Nothing of it stays when nobody reads.
 	MemoBytes int
 	// BookmarkEvery is the time between the bookmarks of a watcher; 0 means a minute.
 	BookmarkEvery time.Duration
@@ -67,7 +67,7 @@ func (cfg Config) withDefaults() Config {
 	orDefault(&cfg.Prefix, "/registry/")
 	orDefault(&cfg.HistoryEvents, 16384)
 	orDefault(&cfg.HistoryBytes, 16<<20)
-	orDefault(&cfg.MemoBytes, 128<<20)
+	orDefault(&cfg.MemoBytes, 64<<20)
 	orDefault(&cfg.BookmarkEvery, time.Minute)
 	orDefault(&cfg.Log, slog.New(slog.DiscardHandler))
 	return cfg

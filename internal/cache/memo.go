@@ -1,39 +1,101 @@
 package cache
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/klauspost/compress/s2"
 )
 
 const (
 	memoSweep    = time.Minute // a memo that nobody used for one to two of these is dropped
 	memoTries    = 8           // how far one insertion moves the clock's hand when the budget is used up
-	memoOverhead = 96
+	memoOverhead = 128
+	packBeyond   = 4 << 20 // bytes of memos from which new ones are packed: a few stay quick to read, many stay small
+	packFrom     = 512     // shorter ones gain nothing
 )
 
 // A memo is one rendered encoding of one object.
 type memo struct {
-	kind  int
-	data  []byte
+	kind int
+	Rendering
 	owner *Object
+	at    int         // in the ledger's ring
 	used  atomic.Bool // since the hand or the sweep last passed
 }
+
+// Rendering is an encoding of an object. It is immutable; the memory of a remembered one is packed where there are many.
+type Rendering struct {
+	data []byte
+	size int
+}
+
+// Len is the length of the encoding.
+func (r Rendering) Len() int { return r.size }
+
+// AppendTo appends the encoding to b.
+func (r Rendering) AppendTo(b []byte) []byte {
+	if len(r.data) == r.size {
+		return append(b, r.data...)
+	}
+	n := len(b)
+	b = slices.Grow(b, r.size)[:n+r.size]
+	if _, err := s2.Decode(b[n:], r.data); err != nil {
+		panic(fmt.Sprintf("cache: unpack a rendering: %v", err)) // we packed it
+	}
+	return b
+}
+
+// bytes returns the encoding, shared where it is not packed.
+func (r Rendering) bytes() []byte {
+	if len(r.data) == r.size {
+		return r.data
+	}
+	return r.AppendTo(nil)
+}
+
+// packed is the rendering in less memory, where that is much less. Its packed form is never as long as the plain one.
+func (r Rendering) packed() Rendering {
+	if r.size < packFrom {
+		return r
+	}
+	scratch := packs.Get().(*[]byte)
+	defer packs.Put(scratch)
+	*scratch = s2.Encode((*scratch)[:cap(*scratch)], r.data)
+	if len(*scratch) > r.size*3/4 {
+		return r
+	}
+	return Rendering{slices.Clone(*scratch), r.size}
+}
+
+var packs = sync.Pool{New: func() any { return new([]byte) }}
 
 // Memo returns the encoding of the object that kind stands for, made by render at the first call and remembered while the
 // cache's budget for that lasts. The bytes are shared. Kinds are small numbers that the caller chooses.
 func (o *Object) Memo(kind int, render func() ([]byte, error)) ([]byte, error) {
-	if m := o.memo(kind); m != nil {
+	r, err := o.Rendered(kind, nil, render)
+	return r.bytes(), err
+}
+
+// Rendered is Memo for those who append the encoding to a buffer of theirs, which spares an unpacked copy. What is
+// remembered is made again where valid, which may be nil, refuses it.
+func (o *Object) Rendered(kind int, valid func([]byte) bool, render func() ([]byte, error)) (Rendering, error) {
+	m := o.memo(kind)
+	if m != nil && (valid == nil || valid(m.bytes())) {
 		if !m.used.Load() {
 			m.used.Store(true)
 		}
-		return m.data, nil
+		return m.Rendering, nil
 	}
 	data, err := render()
+	r := Rendering{data, len(data)}
 	if err == nil && o.ledger != nil {
-		o.ledger.add(&memo{kind: kind, data: data, owner: o})
+		o.ledger.add(o, kind, r, m)
 	}
-	return data, err
+	return r, err
 }
 
 func (o *Object) memo(kind int) *memo {
@@ -53,6 +115,8 @@ func (o *Object) memo(kind int) *memo {
 type ledger struct {
 	budget int
 
+	many atomic.Bool // bytes is beyond packBeyond
+
 	mu    sync.Mutex
 	bytes int
 	ring  []*memo
@@ -65,15 +129,28 @@ func newLedger(budget int) *ledger { return &ledger{budget: budget} }
 
 func (m *memo) cost() int { return len(m.data) + memoOverhead }
 
-func (l *ledger) add(m *memo) {
+// add remembers r in the place of old, which may be nil.
+func (l *ledger) add(o *Object, kind int, r Rendering, old *memo) {
+	if l.many.Load() {
+		r = r.packed()
+	}
+	m := &memo{kind: kind, Rendering: r, owner: o}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.owner.memo(m.kind) != nil || !l.room(m.cost()) {
+	if has := o.memo(kind); has != nil {
+		if has != old {
+			return
+		}
+		l.drop(old.at)
+	}
+	if !l.room(m.cost()) {
 		return
 	}
+	m.at = len(l.ring)
 	l.ring = append(l.ring, m)
 	l.bytes += m.cost()
-	setMemos(m.owner, func(list []*memo) []*memo { return append(list, m) })
+	l.many.Store(l.bytes > packBeyond)
+	setMemos(o, func(list []*memo) []*memo { return append(list, m) })
 	l.arm()
 }
 
@@ -99,8 +176,12 @@ func (l *ledger) room(n int) bool {
 func (l *ledger) drop(i int) {
 	m, last := l.ring[i], len(l.ring)-1
 	l.ring[i], l.ring[last] = l.ring[last], nil
+	if i < last {
+		l.ring[i].at = i
+	}
 	l.ring = l.ring[:last]
 	l.bytes -= m.cost()
+	l.many.Store(l.bytes > packBeyond)
 	setMemos(m.owner, func(list []*memo) []*memo {
 		kept := list[:0]
 		for _, other := range list {

@@ -47,6 +47,7 @@ func (p *plane) run(ctx context.Context, l net.Listener, ready func()) error {
 		return err
 	}
 	return run.With(ctx, func(s *run.Scope) error {
+		s.Go("memory", run.KeepMemory)
 		loaded := make(chan struct{})
 		s.Go("api server", func(ctx context.Context) error {
 			return p.server.Run(ctx, func() { close(loaded) })

@@ -28,12 +28,13 @@ type Etcd struct {
 
 	beforeClose func()
 	release     func() error // frees what Open took
+	readThrough func()       // called when much of the database has been read, which will not be read again soon
 }
 
 var _ Store = (*Etcd)(nil)
 
 func newEtcd(client *clientv3.Client, scope *run.Scope, log *slog.Logger) *Etcd {
-	s := &Etcd{client: client, scope: scope, log: log, beforeClose: func() {}, release: func() error { return nil }}
+	s := &Etcd{client: client, scope: scope, log: log, beforeClose: func() {}, release: func() error { return nil }, readThrough: func() {}}
 	s.leases = &leases{grant: s.grant, now: time.Now}
 	s.keeper = newKeeper(s, compactEvery)
 	scope.Go("store keeper", s.keeper.run)
@@ -72,6 +73,8 @@ func (s *Etcd) List(ctx context.Context, prefix string, o ListOptions) (Page, er
 	}
 	if r.More {
 		p.Remaining = r.Count - int64(len(r.Kvs))
+	} else if o.From != "" {
+		s.readThrough()
 	}
 	return p, nil
 }

@@ -94,6 +94,7 @@ func (k *keeper) round(ctx context.Context) (busy bool) {
 	if !busy {
 		k.defrag(ctx, false)
 	}
+	k.store.readThrough()
 	return busy
 }
 

@@ -83,6 +83,11 @@ func Open(ctx context.Context, cfg Config) (*Etcd, error) {
 		member.HardStop()
 		return lock.Close()
 	}
+	s.readThrough = func() {
+		if err := forgetMapping(filepath.Join(cfg.Dir, "member", "snap", "db")); err != nil {
+			cfg.Log.Debug("the database's pages stay mapped", "err", err)
+		}
+	}
 	if err := s.listen(member, cfg.ListenClients); err != nil {
 		_ = s.Close()
 		return nil, err

@@ -1,0 +1,78 @@
+package run
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// The room that the collector leaves free: as much as is in use, as Go does, but not more than maxRoom, or a quarter of
+// what is in use where that is more. Most of a large heap here are encoded objects, which the collector need not read,
+// so collecting more often costs little and saves what doubling would hold.
+const (
+	maxRoom   = 32 << 20
+	usualRoom = 100 // percent
+	leastRoom = 25
+)
+
+// KeepMemory tunes the collector to what is in use until ctx ends, where the environment does not set GOGC.
+func KeepMemory(ctx context.Context) error {
+	if os.Getenv("GOGC") != "" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(usualRoom))
+	collected := make(chan struct{}, 1)
+	onCollection(ctx, collected)
+	now := usualRoom
+	for {
+		if p := room(live()); p != now {
+			now = p
+			debug.SetGCPercent(p)
+		}
+		select {
+		case <-collected:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// room is the collector's percentage for a heap of which so many bytes are in use, in steps of five: changing it stops
+// the program for a moment.
+func room(live uint64) int {
+	if live == 0 {
+		return usualRoom
+	}
+	p := int(min(uint64(usualRoom), maxRoom*100/live)) / 5 * 5
+	return max(p, leastRoom)
+}
+
+// live is what the last collection found in use, in bytes.
+func live() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 {
+		return 0 // a later Go may drop the metric: the usual room then
+	}
+	return s[0].Value.Uint64()
+}
+
+// herald is unreachable, so that each collection finds it and runs its finalizer.
+type herald struct{ collected chan<- struct{} }
+
+func onCollection(ctx context.Context, collected chan<- struct{}) {
+	var again func(*herald)
+	again = func(h *herald) {
+		select {
+		case h.collected <- struct{}{}:
+		default:
+		}
+		if ctx.Err() == nil {
+			runtime.SetFinalizer(h, again)
+		}
+	}
+	runtime.SetFinalizer(&herald{collected}, again)
+}
