@@ -49,10 +49,8 @@ func (k *Kubelet) stream(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if uid := types.UID(e.GetPodSandboxStatus().GetMetadata().GetUid()); uid != "" {
-			if w := k.worker(uid); w != nil {
-				w.note(func() { w.news = append(w.news, e) })
-			}
+		if e.GetPodSandboxStatus().GetMetadata().GetUid() != "" {
+			k.hear(e)
 		} else {
 			k.staleOwner(e.ContainerId)
 		}

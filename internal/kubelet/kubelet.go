@@ -187,8 +187,7 @@ func (k *Kubelet) startPods(s *run.Scope) error {
 	k.pods.OnChange(func(old, pod *corev1.Pod) { k.changed(old, pod, found) })
 	for uid, id := range found {
 		if k.worker(uid) == nil {
-			ghost := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid, Namespace: id.Namespace, Name: id.Name}}
-			k.add(ghost, true, true)
+			k.add(ghost(id), true, true)
 		}
 	}
 	k.settled.Store(true)
@@ -249,11 +248,7 @@ func (k *Kubelet) add(pod *corev1.Pod, gone, adopt bool) {
 	k.scope.Go("pod "+pod.Namespace+"/"+pod.Name, func(ctx context.Context) error {
 		err := w.run(ctx)
 		k.disown(pod.UID)
-		k.mu.Lock()
-		if k.workers[pod.UID] == w {
-			delete(k.workers, pod.UID)
-		}
-		k.mu.Unlock()
+		k.dismiss(w)
 		k.room()
 		if err != nil && ctx.Err() == nil {
 			w.log.Error("pod worker failed, starting another", "err", err)

@@ -191,8 +191,8 @@ func (w *worker) step(ctx context.Context) (wake time.Time, over bool) {
 	w.progress(resizing, stop, now)
 	plan := decide.Next(w.input(now, stop, resizing))
 	if plan.Over && stop != nil && stop.Gone {
-		w.forget()
-		return time.Time{}, true
+		again := w.forget(now)
+		return again, again.IsZero()
 	}
 	for _, op := range plan.Ops {
 		w.launch(op)

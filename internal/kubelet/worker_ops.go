@@ -222,6 +222,8 @@ func (w *worker) succeeded(r result) {
 	case decide.Start:
 		delete(w.images, r.op.Container)
 		delete(w.waiting, r.op.Container)
+	case decide.RemoveContainer, decide.RemoveSandbox:
+		w.clean = false // until then something may have come up in the pod's cgroup
 	case decide.Teardown:
 		w.clean, w.mounted = true, false
 	case decide.Resize:

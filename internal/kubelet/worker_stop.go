@@ -81,9 +81,15 @@ func (w *worker) cancelStarts() {
 	})
 }
 
-// forget removes the last traces of a pod whose object is gone.
-func (w *worker) forget() {
-	if err := w.k.node.RemoveLogs(w.pod); err != nil {
-		w.log.Warn("logs of the removed pod stay", "err", err)
+// forget removes the last traces of a pod whose object is gone. It returns when to try again; zero: it is done.
+func (w *worker) forget(now time.Time) time.Time {
+	err := w.k.node.RemoveLogs(w.pod)
+	if err == nil {
+		return time.Time{}
 	}
+	w.log.Warn("logs of the removed pod stay, will try again", "err", err)
+	w.hold.failed(forgetKey, now, time.Second, 5*time.Minute)
+	return w.hold[forgetKey].until
 }
+
+const forgetKey = "forget"

@@ -120,6 +120,8 @@ func TestNext(t *testing.T) {
 		"stop of an unstarted pod":         {world{policy: always, mains: "a", stop: stop}, "teardown done"},
 		"object gone":                      {world{policy: always, mains: "a", box: "dead", seen: "a=exit0", clean: true, stop: &Stop{Gone: true}}, "remove-container a-id done"},
 		"object gone, then the sandbox":    {world{policy: always, mains: "a", box: "dead", clean: true, stop: &Stop{Gone: true}}, "remove-sandbox box done"},
+		"object gone, then the cgroup":     {world{policy: always, mains: "a", stop: &Stop{Gone: true}}, "teardown done"},
+		"object gone, cgroup goes last":    {world{policy: always, mains: "a", box: "dead", stop: &Stop{Gone: true}}, "remove-sandbox box done"},
 		"object gone, nothing left":        {world{policy: always, mains: "a", clean: true, stop: &Stop{Gone: true}}, " done over"},
 	} {
 		plan := Next(c.input())

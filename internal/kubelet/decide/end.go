@@ -7,7 +7,8 @@ import (
 )
 
 // end takes the pod down: regular and ephemeral containers at once, then sidecars in reverse, then sandbox, volumes
-// and cgroup. Ended containers stay for their logs until the Pod object is gone.
+// and cgroup. Ended containers stay for their logs until the Pod object is gone. Then volumes and cgroup go last, once
+// more: only when the runtime has forgotten everything can nothing come up in them any more.
 func (p *planner) end(grace time.Duration) {
 	live := p.Seen.Live()
 	p.plan.Done = len(live) == 0 && !p.starting()
@@ -26,11 +27,11 @@ func (p *planner) end(grace time.Duration) {
 	if len(p.plan.Ops) > 0 || p.busyWith(StopSandbox) || p.anyReady() {
 		return
 	}
-	if !p.Clean {
-		p.do(Op{Verb: Teardown})
+	if p.Stop != nil && p.Stop.Gone && !p.forget() {
 		return
 	}
-	if p.Stop != nil && p.Stop.Gone && !p.forget() {
+	if !p.Clean {
+		p.do(Op{Verb: Teardown})
 		return
 	}
 	p.plan.Over = true

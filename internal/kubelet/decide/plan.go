@@ -7,6 +7,7 @@
 //
 //	volumes + sandbox + image (at once) -> init containers, one after the other -> containers -> all ended or Stop:
 //	kill (sidecars last, in reverse) -> stop sandbox -> unmount and remove cgroup -> Over
+//	object gone: kill -> stop sandbox -> remove containers and sandboxes -> unmount and remove cgroup -> Over
 package decide
 
 import (

@@ -12,14 +12,14 @@ import (
 	"minato.dev/minato/internal/kubelet/env"
 )
 
-// Volumes makes the pod's cgroup with these limits, its log directory and its volumes, and writes FailedMount for those
-// that fail.
+// Volumes makes the pod's log directory, its cgroup with these limits, and its volumes, and writes FailedMount for those
+// that fail. The log directory comes first and goes last: by it a later start finds what is left of the pod.
 func (n *Node) Volumes(ctx context.Context, pod *corev1.Pod, limits cgroup.Limits) error {
-	if err := n.Cgroups.Set(pod.UID, Class(pod), limits); err != nil {
-		n.event(pod, "", corev1.EventTypeWarning, "FailedCreatePodContainer", "unable to ensure pod container exists: %v", err)
+	if err := os.MkdirAll(n.PodLogDir(pod), 0o755); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(n.PodLogDir(pod), 0o755); err != nil {
+	if err := n.Cgroups.Set(pod.UID, Class(pod), limits); err != nil {
+		n.event(pod, "", corev1.EventTypeWarning, "FailedCreatePodContainer", "unable to ensure pod container exists: %v", err)
 		return err
 	}
 	err := n.Mounter.Setup(ctx, pod)
