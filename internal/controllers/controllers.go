@@ -11,6 +11,7 @@ import (
 	"minato.dev/minato/internal/control"
 	"minato.dev/minato/internal/controllers/clusterroleaggregation"
 	"minato.dev/minato/internal/controllers/deployment"
+	"minato.dev/minato/internal/controllers/disruption"
 	"minato.dev/minato/internal/controllers/endpoints"
 	"minato.dev/minato/internal/controllers/endpointslice"
 	"minato.dev/minato/internal/controllers/garbage"
@@ -45,6 +46,7 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 		{"deployment-controller", deployment.New},
 		{"replicaset-controller", replicaset.New},
 		{"replication-controller", replicaset.NewReplicationController},
+		{"disruption-controller", disruption.New},
 		{"endpointslice-controller", endpointslice.New},
 		{"endpoint-controller", endpoints.New},
 		{"namespace-controller", namespace.New},
