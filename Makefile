@@ -69,7 +69,7 @@ check-size: build ## hold minato to its size
 .PHONY: test-unit
 test-unit: check-size ## laws, tables and stories beside the code
 	go vet -tags '$(TAGS)' ./...
-	go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/...
+	go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/... ./bench/report
 
 # Packages without Kubernetes imports: their race builds are cheap.
 RACE := ./internal/run ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/...
@@ -89,15 +89,16 @@ bin/story/nginx:
 test-script: build bin/story/nginx ## whole-program stories with real kubectl, in network namespaces of their own
 	go test -tags '$(TAGS)' -count=1 -timeout 30m -run 'TestStories|TestAlone' ./test/...
 
-# Each builds what it lacks of upstream's from Go modules, which takes a quarter of an hour the first time. The figures of
-# one run are kept under bench/results; only those of a quiet machine say something.
+# What the benches need from Debian beside deps, for upstream's side: its network plugins.
+BENCH_PACKAGES := containernetworking-plugins:/usr/lib/cni/bridge runc:/usr/sbin/runc git:/usr/bin/git
+ONLY ?=
+
 .PHONY: bench
-bench: build ## measure start, rest, LIST, writes and pods, beside upstream
-	@test -x /usr/lib/cni/bridge || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends containernetworking-plugins runc >/dev/null
-	@mkdir -p bench/results
-	@out=bench/results/$$(date -u +%Y-%m-%d).md; echo "# Minato beside upstream" >$$out; for b in start idle peer list write pod; do \
-	  echo "bench/$$b"; { printf '\n## bench/%s\n\n' $$b; go run ./bench/$$b; } >>$$out || exit 1; \
-	done; cat $$out
+bench: deps build ## measure beside upstream, make bench/results (ONLY=pod,list runs some)
+	@missing=""; for p in $(BENCH_PACKAGES); do test -e $${p#*:} || missing="$$missing $${p%%:*}"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	go build -o bin/bench ./bench/run
+	bin/bench -only '$(ONLY)'
 
 .PHONY: differential
 differential: ## put the same requests to ours and to upstream's kube-apiserver and compare

@@ -43,6 +43,24 @@ func New(name string) (*Group, error) {
 	return g, nil
 }
 
+// Leftovers are the groups whose names begin with prefix, in any hierarchy; Close removes each from all of them.
+func Leftovers(prefix string) (out []*Group) {
+	seen := map[string]bool{}
+	for _, h := range append(hierarchies(), root+"/unified") {
+		dirs, err := filepath.Glob(filepath.Join(h, prefix+"*"))
+		if err != nil {
+			return nil
+		}
+		for _, d := range dirs {
+			if name := filepath.Base(d); !seen[name] {
+				seen[name] = true
+				out = append(out, &Group{Path: "/" + name})
+			}
+		}
+	}
+	return out
+}
+
 // hierarchies are the roots of all hierarchies; version 2 has one.
 func hierarchies() (out []string) {
 	if _, err := os.Stat(root + "/cgroup.controllers"); err == nil {
@@ -109,6 +127,20 @@ func usage(dir string) (time.Duration, error) {
 	return 0, fmt.Errorf("%s/cpu.stat: no usage_usec", dir)
 }
 
+// Kill ends all that is in the group and waits until it has gone.
+func (g *Group) Kill() error {
+	dir := filepath.Join(accounting(), g.Path)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		n := kill(dir)
+		if n == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: %d processes do not end", dir, n)
+		}
+	}
+}
+
 // Close ends what is still in the group and removes it.
 func (g *Group) Close() error {
 	var errs []error
@@ -130,7 +162,8 @@ func remove(dir string) error {
 	}
 }
 
-func kill(dir string) {
+// kill signals all processes below dir and says how many there were.
+func kill(dir string) (n int) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return nil // gone meanwhile
@@ -141,11 +174,13 @@ func kill(dir string) {
 		}
 		for _, f := range strings.Fields(string(b)) {
 			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
+				_ = syscall.Kill(pid, syscall.SIGKILL) // one that has gone meanwhile needs none
+				n++
 			}
 		}
 		return nil
 	})
+	return n
 }
 
 func removeTree(dir string) error {

@@ -1,7 +1,7 @@
 // Command list measures what a LIST of 10,000 pods costs the servers, ours and upstream's kube-apiserver with etcd, in
 // turns, over TLS and HTTP/2, with the same client and the same keys in both stores.
 //
-//	go run ./bench/list [-minato bin/minato] [-upstream DIR] [-pods 10000] [-rounds 7]
+//	go run ./bench/list [-json FILE] [-minato bin/minato] [-upstream DIR] [-pods 10000] [-rounds 7]
 //
 // Server CPU is that of all processes in the side's network namespace: for ours the whole one-node cluster, at rest but
 // for the API server; for upstream's kube-apiserver and etcd. The client's is its own.
@@ -14,16 +14,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
-	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/bench/report"
 	"minato.dev/minato/bench/sides"
 )
 
@@ -34,30 +31,27 @@ func main() {
 	f.Register()
 	pods := flag.Int("pods", 10000, "how many pods there are")
 	rounds := flag.Int("rounds", 7, "rounds of each kind of LIST, ours and upstream's in turns")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := list(ctx, f, *pods, *rounds); err != nil {
-		fmt.Fprintln(os.Stderr, "bench/list:", err)
-		os.Exit(1)
-	}
+	report.Main(report.Result{Bench: "list", Title: "LIST of many pods", About: "HTTP/2 over TLS, in turns; medians over rounds. Ours is the whole one-node " +
+		"cluster, whose controllers and scheduler see the pods; upstream's is kube-apiserver and etcd alone. The same client asks both and counts its own CPU apart."},
+		func(ctx context.Context, r *report.Result) error { return list(ctx, f, *pods, *rounds, r) })
 }
 
 // kinds are the ways to ask.
 var kinds = []struct {
-	name, accept, reach string
-	compress            bool
+	name, accept string
+	reach        float64
+	compress     bool
 }{
-	{"protobuf", runtime.ContentTypeProtobuf, "4x", false},
-	{"JSON", runtime.ContentTypeJSON, "5x", false},
-	{"protobuf, gzip", runtime.ContentTypeProtobuf, "", true},
-	{"JSON, gzip", runtime.ContentTypeJSON, "", true},
+	{"protobuf", runtime.ContentTypeProtobuf, 4, false},
+	{"JSON", runtime.ContentTypeJSON, 5, false},
+	{"protobuf, gzip", runtime.ContentTypeProtobuf, 0, true},
+	{"JSON, gzip", runtime.ContentTypeJSON, 0, true},
 }
 
 // result holds one LIST's cost, from each round.
 type result struct{ server, client, wall []time.Duration }
 
-func list(ctx context.Context, f sides.Flags, pods, rounds int) (err error) {
+func list(ctx context.Context, f sides.Flags, pods, rounds int, r *report.Result) (err error) {
 	both, err := sides.Both(ctx, f, sides.Pods(pods))
 	if err != nil {
 		return err
@@ -67,7 +61,6 @@ func list(ctx context.Context, f sides.Flags, pods, rounds int) (err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	rows := [][]string{{"LIST", "ours, server CPU", "upstream", "ratio", "to reach", "ours, first", "upstream, first", "ours, client CPU", "upstream", "ours, wall", "upstream", "body MB"}}
 	for _, k := range kinds {
 		var first [2]time.Duration
 		var res [2]result
@@ -90,14 +83,18 @@ func list(ctx context.Context, f sides.Flags, pods, rounds int) (err error) {
 				}
 			}
 		}
-		m := measure.Median
-		rows = append(rows, []string{k.name, sides.Ms(m(res[0].server)), sides.Ms(m(res[1].server)), sides.Ratio(m(res[0].server), m(res[1].server)), k.reach,
-			sides.Ms(first[0]), sides.Ms(first[1]), sides.Ms(m(res[0].client)), sides.Ms(m(res[1].client)), sides.Ms(m(res[0].wall)), sides.Ms(m(res[1].wall)),
-			fmt.Sprintf("%.1f", float64(size)/1e6)})
+		group := fmt.Sprintf("%d pods, %s, %.1f MB", pods, k.name, report.MB(size))
+		add := func(name string, of func(result) *report.Value) *report.Row {
+			r.Add(report.Row{Group: group, Name: name, Unit: report.Millis, Ours: of(res[0]), Theirs: of(res[1])})
+			return &r.Rows[len(r.Rows)-1]
+		}
+		cpu := add("server CPU", func(x result) *report.Value { return report.Median(report.Ms(x.server...)) })
+		cpu.Reach.Ratio, cpu.Key = k.reach, k.reach != 0
+		r.Add(report.Row{Group: group, Name: "server CPU of the first", Unit: report.Millis, Ours: report.Just(report.Ms(first[0])[0]), Theirs: report.Just(report.Ms(first[1])[0])})
+		add("until the client has it", func(x result) *report.Value { return report.Median(report.Ms(x.wall...)) })
+		add("the client's CPU", func(x result) *report.Value { return report.Median(report.Ms(x.client...)) })
 	}
-	fmt.Printf("LIST of %d pods, HTTP/2 over TLS, medians of %d rounds of %d each, in turns; %s.\n\n", pods, rounds, perRound, measure.Load())
-	measure.Table(os.Stdout, rows)
-	return sides.PrintMemory(both...)
+	return sides.AddMemory(r, both...)
 }
 
 // round lists n times and notes the cost of one.

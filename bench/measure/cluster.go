@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +18,8 @@ type Cluster struct {
 	program string
 }
 
-// NewCluster prepares one for the given minato program; Up starts it, Close leaves nothing of it.
+// NewCluster prepares one for the given minato program; Up starts it, Close leaves nothing of it. The namespace is named
+// after the directory: bench/run stops by that what a killed command left running.
 func NewCluster(ctx context.Context, program, name string) (*Cluster, error) {
 	program, err := filepath.Abs(program)
 	if err != nil {
@@ -27,9 +29,9 @@ func NewCluster(ctx context.Context, program, name string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := NewNetns(ctx, fmt.Sprintf("%s%d", name, os.Getpid()))
+	n, err := NewNetns(ctx, filepath.Base(dir))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.Remove(dir))
 	}
 	return &Cluster{Net: n, DataDir: dir, Port: 17443, program: program}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 
 	"github.com/vishvananda/netns"
@@ -14,10 +15,10 @@ import (
 // A Netns is a network namespace with nothing but loopback. No packet leaves the machine from it.
 type Netns struct{ name, path string }
 
-// NewNetns makes the namespace; Close removes it.
+// NewNetns makes the namespace, whose name on the machine is that with the run's tag before it; Close removes it.
 func NewNetns(ctx context.Context, name string) (*Netns, error) {
-	n := &Netns{name: name, path: "/run/netns/" + name}
-	if err := Output(exec.CommandContext(ctx, "ip", "netns", "add", name)); err != nil {
+	n := OpenNetns(Tag() + "-" + name)
+	if err := Output(exec.CommandContext(ctx, "ip", "netns", "add", n.name)); err != nil {
 		return nil, err
 	}
 	if err := Output(n.Command(ctx, "ip", "link", "set", "lo", "up")); err != nil {
@@ -26,6 +27,12 @@ func NewNetns(ctx context.Context, name string) (*Netns, error) {
 	}
 	return n, nil
 }
+
+// OpenNetns is a namespace that exists.
+func OpenNetns(name string) *Netns { return &Netns{name: name, path: filepath.Join(NetnsDir, name)} }
+
+// NetnsDir is where named network namespaces are.
+const NetnsDir = "/run/netns"
 
 // Command returns a command that runs in the namespace. (`ip netns exec` would hide the cgroup mounts.)
 func (n *Netns) Command(ctx context.Context, arg ...string) *exec.Cmd {

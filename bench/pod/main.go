@@ -2,7 +2,7 @@
 // present, and what that costs, on ours and on upstream's (controller manager, scheduler, kubelet, containerd, runc,
 // CNI bridge): one after another in turns, then many at once.
 //
-//	go run ./bench/pod [-minato bin/minato] [-upstream DIR] [-cni DIR] [-hello bin/minato-hello] [-n 30] [-burst 20]
+//	go run ./bench/pod [-json FILE] [-minato bin/minato] [-upstream DIR] [-cni DIR] [-hello bin/minato-hello] [-n 30] [-burst 20]
 //
 // Both run the same image. CPU is all that the side used, containers and helpers included, from the creation until the
 // pod has been deleted again, over the number of pods.
@@ -13,32 +13,29 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"slices"
-	"syscall"
 	"time"
 
-	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/bench/report"
 	"minato.dev/minato/bench/sides"
 	"minato.dev/minato/bench/upstream"
 )
 
+// config is the command line.
+type config struct {
+	sides.Flags
+	node     upstream.NodeConfig
+	n, burst int
+}
+
 func main() {
-	var f sides.Flags
-	var node upstream.NodeConfig
-	f.Register()
-	flag.StringVar(&node.CNI, "cni", "/usr/lib/cni", "folder of the CNI plugins for upstream (Debian: containernetworking-plugins)")
-	flag.StringVar(&node.Program, "hello", "bin/minato-hello", "the program of the image minato.local/hello")
-	n := flag.Int("n", 30, "pods one after another")
-	burst := flag.Int("burst", 20, "pods at once")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := pods(ctx, f, node, *n, *burst); err != nil {
-		fmt.Fprintln(os.Stderr, "bench/pod:", err)
-		os.Exit(1)
-	}
+	var c config
+	c.Register()
+	sides.RegisterNode(&c.node)
+	flag.IntVar(&c.n, "n", 30, "pods one after another")
+	flag.IntVar(&c.burst, "burst", 20, "pods at once")
+	report.Main(report.Result{Bench: "pod", Title: "Pods", About: "From the creation until a watch of the same client shows the pod Running and Ready, its image being present: " +
+		"one after another in turns, then many at once. Upstream is the whole control plane, kubelet, containerd with runc and CNI bridge, kube-proxy and CoreDNS. " +
+		"CPU is all that the side used, containers and helpers included; the client's own is apart."}, c.run)
 }
 
 // result is what one side took.
@@ -49,21 +46,20 @@ type result struct {
 	burstCPU    time.Duration
 	gone        []time.Duration // from deletion until the watch shows it gone
 	now, peak   int64           // memory of the servers with the burst's pods running
+	client      time.Duration   // CPU of this client for those one after another
 	burstMedian time.Duration
 }
 
-func pods(ctx context.Context, f sides.Flags, node upstream.NodeConfig, n, burst int) (err error) {
-	ours, err := sides.Ours(ctx, f.Minato, nil)
+func (c *config) run(ctx context.Context, r *report.Result) (err error) {
+	both, err := sides.BothNodes(ctx, c.Flags, c.node)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ours.Close()) }()
-	theirs, err := sides.UpstreamNode(ctx, f.Upstream, node)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, theirs.Close()) }()
-	both := []*sides.Side{ours, theirs}
+	defer func() {
+		for _, s := range both {
+			err = errors.Join(err, s.Close())
+		}
+	}()
 	var res [2]result
 	var w [2]*watch
 	for i, s := range both {
@@ -78,7 +74,8 @@ func pods(ctx context.Context, f sides.Flags, node upstream.NodeConfig, n, burst
 			return fmt.Errorf("%s: first pod: %w: %s", s.Name, err, s.Words())
 		}
 	}
-	for p := range n {
+	defer func() { c.rows(r, res) }() // what there is, also after a failure
+	for p := range c.n {
 		for i := range both {
 			if err := w[i].one(ctx, fmt.Sprintf("one-%d", p), time.Minute, &res[i]); err != nil {
 				return err
@@ -86,31 +83,43 @@ func pods(ctx context.Context, f sides.Flags, node upstream.NodeConfig, n, burst
 		}
 	}
 	for i := range both {
-		if err := w[i].burst(ctx, burst, &res[i]); err != nil {
+		if err := w[i].burst(ctx, c.burst, &res[i]); err != nil {
 			return err
 		}
 	}
-	report(res, n, burst)
 	return nil
 }
 
-func report(r [2]result, n, burst int) {
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.0f ms", float64(d)/1e6) }
-	row := func(name, reach string, of func(r *result) time.Duration) []string {
-		a, b := of(&r[0]), of(&r[1])
-		return []string{name, ms(a), ms(b), sides.Ratio(a, b), reach}
+func (c config) rows(r *report.Result, res [2]result) {
+	row := func(name string, of func(r result) *report.Value) *report.Row {
+		r.Add(report.Row{Name: name, Unit: report.Millis, Ours: of(res[0]), Theirs: of(res[1])})
+		return &r.Rows[len(r.Rows)-1]
 	}
-	rows := [][]string{{"pod", "ours", "upstream", "ratio", "to reach"},
-		row("create to Ready, p50", "100 ms", func(r *result) time.Duration { return measure.Median(r.one) }),
-		row("create to Ready, p99", "", func(r *result) time.Duration { return slices.Sorted(slices.Values(r.one))[len(r.one)*99/100] }),
-		row("delete (grace 1 s) to gone, p50", "", func(r *result) time.Duration { return measure.Median(r.gone) }),
-		row("CPU of one, created and deleted", "", func(r *result) time.Duration { return r.cpu / time.Duration(n) }),
-		row(fmt.Sprintf("%d at once, the median Ready", burst), "", func(r *result) time.Duration { return r.burstMedian }),
-		row(fmt.Sprintf("%d at once, the last Ready", burst), "", func(r *result) time.Duration { return r.burst }),
-		row(fmt.Sprintf("CPU of one of %d, created", burst), "", func(r *result) time.Duration { return r.burstCPU / time.Duration(burst) }),
-		{fmt.Sprintf("servers' memory with %d pods, PSS / peak RSS, MB", burst), fmt.Sprintf("%d / %d", r[0].now/1e6, r[0].peak/1e6),
-			fmt.Sprintf("%d / %d", r[1].now/1e6, r[1].peak/1e6), "", ""},
+	each := func(d time.Duration, n int) *report.Value {
+		if n == 0 || d == 0 {
+			return nil
+		}
+		return report.Just(report.Ms(d / time.Duration(n))[0])
 	}
-	fmt.Printf("Pods with an image that is present, %d one after another in turns, then %d at once; %s.\n\n", n, burst, measure.Load())
-	measure.Table(os.Stdout, rows)
+	first := row("create to Ready, p50", func(x result) *report.Value { return report.Median(report.Ms(x.one...)) })
+	first.Reach.Figure, first.Key = 100, true
+	row("create to Ready, p99", func(x result) *report.Value { return report.Quantile(0.99, report.Ms(x.one...)).Bare() })
+	row("delete (grace 1 s) to gone, p50", func(x result) *report.Value { return report.Median(report.Ms(x.gone...)) })
+	row("CPU of one, created and deleted", func(x result) *report.Value { return each(x.cpu, len(x.one)) }).Key = true
+	row("the client's own CPU for it", func(x result) *report.Value { return each(x.client, len(x.one)) })
+	at := len(r.Rows)
+	row("the median one Ready", func(x result) *report.Value { return each(x.burstMedian, 1) })
+	row("the last one Ready", func(x result) *report.Value { return each(x.burst, 1) }).Key = true
+	row("CPU of one, created", func(x result) *report.Value { return each(x.burstCPU, c.burst) })
+	megabytes := func(n int64) *report.Value {
+		if n == 0 {
+			return nil
+		}
+		return report.Just(report.MB(n))
+	}
+	row("memory of all programs with the pods, PSS", func(x result) *report.Value { return megabytes(x.now) }).Unit = report.Megabytes
+	row("the most that they held, RSS", func(x result) *report.Value { return megabytes(x.peak) }).Unit = report.Megabytes
+	for i := range r.Rows[at:] {
+		r.Rows[at+i].Group = fmt.Sprintf("%d at once", c.burst)
+	}
 }

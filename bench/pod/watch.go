@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -14,8 +12,6 @@ import (
 	"minato.dev/minato/bench/measure"
 	"minato.dev/minato/bench/sides"
 )
-
-const path = "/api/v1/namespaces/default/pods"
 
 // A sight is what the watch showed of a pod, and when.
 type sight struct {
@@ -37,7 +33,7 @@ type watch struct {
 func follow(ctx context.Context, s *sides.Side) (*watch, error) {
 	ctx, stop := context.WithCancel(ctx)
 	w := &watch{side: s, client: s.Client(false), seen: make(chan sight, 1000), stop: stop}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path+"?watch=true", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+sides.PodsPath+"?watch=true", nil)
 	if err != nil {
 		stop()
 		return nil, err
@@ -58,7 +54,7 @@ func follow(ctx context.Context, s *sides.Side) (*watch, error) {
 			if err := d.Decode(&e); err != nil {
 				return
 			}
-			w.seen <- sight{e.Object.Name, ready(&e.Object), e.Type == "DELETED", time.Now(), state(&e.Object)}
+			w.seen <- sight{e.Object.Name, sides.PodReady(&e.Object), e.Type == "DELETED", time.Now(), state(&e.Object)}
 		}
 	}()
 	return w, nil
@@ -67,15 +63,6 @@ func follow(ctx context.Context, s *sides.Side) (*watch, error) {
 func (w *watch) close() {
 	w.stop()
 	w.client.CloseIdleConnections()
-}
-
-func ready(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			return p.Status.Phase == corev1.PodRunning
-		}
-	}
-	return false
 }
 
 // state tells why a pod is not ready.
@@ -115,7 +102,7 @@ func (w *watch) one(ctx context.Context, name string, patience time.Duration, in
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	own, began := sides.Own(), time.Now()
 	if err := w.create(ctx, name); err != nil {
 		return err
 	}
@@ -132,6 +119,7 @@ func (w *watch) one(ctx context.Context, name string, patience time.Duration, in
 		return err
 	}
 	into.gone = append(into.gone, at.Sub(began))
+	into.client += sides.Own() - own
 	settle()
 	after, err := w.side.Cgroup.CPU()
 	into.cpu += after - before
@@ -203,31 +191,10 @@ func (w *watch) all(waiting map[string]bool, want func(sight) bool) (at []time.D
 	return at, nil
 }
 
-const manifest = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q},"spec":{"containers":[
-{"name":"hello","image":%q,"imagePullPolicy":"IfNotPresent"}]}}`
-
 func (w *watch) create(ctx context.Context, name string) error {
-	return w.do(ctx, http.MethodPost, path, fmt.Sprintf(manifest, name, sides.HelloImage))
+	return w.side.Do(ctx, w.client, http.MethodPost, sides.PodsPath, sides.Pod(name))
 }
 
 func (w *watch) delete(ctx context.Context, name string) error {
-	return w.do(ctx, http.MethodDelete, path+"/"+name, `{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":1}`)
-}
-
-func (w *watch) do(ctx context.Context, method, path, body string) error {
-	req, err := http.NewRequestWithContext(ctx, method, w.side.URL+path, bytes.NewReader([]byte(body)))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := w.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s: %s %s: %s: %.300s", w.side.Name, method, path, resp.Status, b)
-	}
-	return err
+	return w.side.Do(ctx, w.client, http.MethodDelete, sides.PodsPath+"/"+name, `{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":1}`)
 }

@@ -2,15 +2,12 @@ package sides
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"minato.dev/minato/bench/upstream"
 )
@@ -18,8 +15,9 @@ import (
 // HelloImage is the image that pods run on both sides; upstream gets ours imported.
 const HelloImage = "minato.local/hello:latest"
 
-// UpstreamNode starts upstream's whole node: control plane, containerd, kubelet and kube-proxy.
-func UpstreamNode(ctx context.Context, bin string, n upstream.NodeConfig) (*Side, error) {
+// PrepareUpstream makes upstream's whole node, with the images in its runtime: control plane, containerd, kubelet,
+// kube-proxy and CoreDNS.
+func PrepareUpstream(ctx context.Context, bin string, n upstream.NodeConfig) (*Side, error) {
 	if err := upstream.Build(ctx, bin, append(upstream.Plane, upstream.Node...)...); err != nil {
 		return nil, err
 	}
@@ -29,29 +27,47 @@ func UpstreamNode(ctx context.Context, bin string, n upstream.NodeConfig) (*Side
 		return nil, err
 	}
 	s := fromUpstream(c)
-	began := time.Now()
-	if err := errors.Join(s.startTheirs(ctx, c, nil), c.StartNode(ctx, n), s.nodeReady(ctx, "/api/v1/nodes/"+upstream.NodeName)); err != nil {
+	s.up = c.StartNode
+	if err := c.PrepareNode(ctx, n); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %s", err, s.Words()), s.Close())
 	}
-	s.Node = time.Since(began)
 	return s, nil
+}
+
+// UpstreamNode starts upstream's whole node and waits until it is as complete as ours after `minato up`.
+func UpstreamNode(ctx context.Context, bin string, n upstream.NodeConfig) (*Side, error) {
+	s, err := PrepareUpstream(ctx, bin, n)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s", err, s.Words()), s.Close())
+	}
+	return s, nil
+}
+
+// BothNodes starts a whole node of ours and of upstream's. Close each.
+func BothNodes(ctx context.Context, f Flags, n upstream.NodeConfig) ([]*Side, error) {
+	ours, err := Ours(ctx, f.Minato, nil)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := UpstreamNode(ctx, f.Upstream, n)
+	if err != nil {
+		return nil, errors.Join(err, ours.Close())
+	}
+	return []*Side{ours, theirs}, nil
+}
+
+// RegisterNode adds the flags of a command that starts whole nodes.
+func RegisterNode(n *upstream.NodeConfig) {
+	flag.StringVar(&n.CNI, "cni", "/usr/lib/cni", "folder of the CNI plugins for upstream (Debian: containernetworking-plugins)")
+	flag.StringVar(&n.Program, "hello", "bin/minato-hello", "the program of the image minato.local/hello")
 }
 
 // Exists waits until the API has an object at path, such as the default service account, which the first pod needs.
 func (s *Side) Exists(ctx context.Context, path string) error {
 	return s.await(ctx, path, func([]byte) bool { return true })
-}
-
-func (s *Side) nodeReady(ctx context.Context, path string) error {
-	return s.await(ctx, path, func(b []byte) bool {
-		var n corev1.Node
-		if err := json.Unmarshal(b, &n); err != nil {
-			return false
-		}
-		return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		})
-	})
 }
 
 // await asks for the object at path until it is as wanted.

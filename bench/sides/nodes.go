@@ -49,6 +49,9 @@ func Nodes(n int) Fill {
 	}
 }
 
+// Pool is the label that all made-up nodes have, so that pods that want it keep off a real one.
+const Pool = "bench.example/pool"
+
 func nodeName(i int) string { return fmt.Sprintf("node-%04d", i) }
 
 func node(i int) *corev1.Node {
@@ -59,7 +62,8 @@ func node(i int) *corev1.Node {
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
 		ObjectMeta: metav1.ObjectMeta{Name: nodeName(i), UID: types.UID(fmt.Sprintf("7a0c2b1e-5c1f-4d36-9b0a-%012d", i)), CreationTimestamp: at,
 			Labels: map[string]string{"kubernetes.io/hostname": nodeName(i), "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-				"beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": "amd64", "topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i%3)},
+				"beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": "amd64", "topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i%3),
+				Pool: "made-up"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubelet", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", Time: &at,
 				FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(nodeFields)}}}},
 		Spec: corev1.NodeSpec{PodCIDR: fmt.Sprintf("10.%d.%d.0/24", 64+i/256, i%256), PodCIDRs: []string{fmt.Sprintf("10.%d.%d.0/24", 64+i/256, i%256)},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/bench/report"
 )
 
 // Own is the CPU time of this process: the client's share.
@@ -28,6 +29,21 @@ func Ratio(ours, theirs time.Duration) string {
 
 // Ms writes a time in milliseconds.
 func Ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
+
+// AddMemory adds rows of what both sides hold now, and of what they held at most.
+func AddMemory(r *report.Result, all ...*Side) error {
+	var now, peak [2]*report.Value
+	for i, s := range all[:min(len(all), 2)] {
+		n, p, err := s.Memory()
+		if err != nil {
+			return err
+		}
+		now[i], peak[i] = report.Just(report.MB(n)), report.Just(report.MB(p))
+	}
+	r.Add(report.Row{Group: "memory at the end", Name: "of all programs, PSS", Unit: report.Megabytes, Ours: now[0], Theirs: now[1]})
+	r.Add(report.Row{Group: "memory at the end", Name: "the most that they held, RSS", Unit: report.Megabytes, Ours: peak[0], Theirs: peak[1]})
+	return nil
+}
 
 // PrintMemory adds the table of what the sides hold.
 func PrintMemory(all ...*Side) error {

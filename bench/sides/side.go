@@ -21,24 +21,25 @@ import (
 	"minato.dev/minato/bench/cgroup"
 	"minato.dev/minato/bench/measure"
 	"minato.dev/minato/bench/upstream"
-	"minato.dev/minato/internal/cluster"
 	"minato.dev/minato/internal/store"
 )
 
 // Fill writes keys as the API server stores them; put may be called from several goroutines.
 type Fill func(put func(key string, value []byte) error) error
 
-// A Side is one running cluster.
+// A Side is one cluster. Both sides are started, asked and counted by the same code.
 type Side struct {
 	Name   string
 	URL    string
 	Net    *measure.Netns
 	Cgroup *cgroup.Group
-	API    time.Duration // from the start until the API was ready
-	Node   time.Duration // from the start until the node was Ready; 0 where there is none
+	API    time.Duration // from the latest start until the API was ready
 	tls    *tls.Config
+	up     func(context.Context) error
+	down   func(context.Context) error
 	close  func() error
 	words  func() string
+	known  func() (*tls.Config, string, error) // how to connect and where DNS answers; an error while it is not known yet
 }
 
 // Flags say what to compare; every command has them.
@@ -68,37 +69,74 @@ func Both(ctx context.Context, f Flags, fill Fill) ([]*Side, error) {
 	return []*Side{ours, theirs}, nil
 }
 
+// Up starts it, or starts it again after Down. Ours is complete then, with node and DNS; upstream's has been started.
+func (s *Side) Up(ctx context.Context) error {
+	if err := s.up(ctx); err != nil {
+		return err
+	}
+	conn, _, err := s.known()
+	s.tls = conn
+	return err
+}
+
+// Down stops it and keeps its data.
+func (s *Side) Down(ctx context.Context) error { return s.down(ctx) }
+
 // Close stops the cluster and removes what it made.
 func (s *Side) Close() error { return s.close() }
 
 // Words is what the side's programs said last.
 func (s *Side) Words() string { return s.words() }
 
-// Ours starts a one-node cluster of ours.
+// Ours starts a one-node cluster of ours on what fill writes (nil: nothing).
 func Ours(ctx context.Context, program string, fill Fill) (*Side, error) {
-	c, err := measure.NewCluster(ctx, program, "ours")
+	s, data, err := prepareOurs(ctx, program)
 	if err != nil {
 		return nil, err
 	}
-	g, err := cgroup.New(fmt.Sprintf("ours-%d", os.Getpid()))
-	if err != nil {
-		return nil, errors.Join(err, c.Close())
+	if fill != nil {
+		if err := errors.Join(s.Up(ctx), s.Down(ctx), seed(ctx, filepath.Join(data, "etcd"), fill)); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
-	s := &Side{Name: "ours", URL: "https://127.0.0.1:" + strconv.Itoa(c.Port), Net: c.Net, Cgroup: g,
-		close: func() error { return errors.Join(c.Close(), g.Close()) },
-		words: func() string { return tail(cluster.Paths{Data: c.DataDir}.Log()) }}
-	if err := s.startOurs(ctx, c, fill); err != nil {
+	if err := s.Up(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Side) startOurs(ctx context.Context, c *measure.Cluster, fill Fill) error {
-	if fill != nil {
-		if err := errors.Join(measure.Output(c.Up(ctx)), c.Down(ctx), seed(ctx, filepath.Join(c.DataDir, "etcd"), fill)); err != nil {
-			return err
-		}
+// PrepareOurs makes a one-node cluster of ours that has never been started.
+func PrepareOurs(ctx context.Context, program string) (*Side, error) {
+	s, _, err := prepareOurs(ctx, program)
+	return s, err
+}
+
+func prepareOurs(ctx context.Context, program string) (s *Side, data string, err error) {
+	c, err := measure.NewCluster(ctx, program, "ours")
+	if err != nil {
+		return nil, "", err
 	}
+	g, err := cgroup.New(measure.Tag() + "-" + filepath.Base(c.DataDir))
+	if err != nil {
+		return nil, "", errors.Join(err, c.Close())
+	}
+	s = &Side{Name: "ours", URL: "https://127.0.0.1:" + strconv.Itoa(c.Port), Net: c.Net, Cgroup: g,
+		down:  c.Down,
+		close: func() error { return errors.Join(c.Close(), g.Close()) },
+		words: func() string { return tail(logFile(c.DataDir)) }}
+	s.up = func(ctx context.Context) error { return s.startOurs(ctx, c) }
+	s.known = func() (*tls.Config, string, error) {
+		id, err := readIdentity(c.DataDir)
+		if err != nil {
+			return nil, "", err
+		}
+		conn, err := fromKubeconfig(adminKubeconfig(c.DataDir))
+		return conn, id.dns(), err
+	}
+	return s, c.DataDir, nil
+}
+
+func (s *Side) startOurs(ctx context.Context, c *measure.Cluster) error {
 	up := c.Up(ctx)
 	out, err := os.CreateTemp("", "up.log")
 	if err != nil {
@@ -107,24 +145,21 @@ func (s *Side) startOurs(ctx context.Context, c *measure.Cluster, fill Fill) err
 	defer os.Remove(out.Name())
 	defer out.Close()
 	up.Stdout, up.Stderr = out, out
-	began := time.Now()
 	if err := s.Cgroup.Start(up); err != nil {
 		return err
 	}
 	if err := up.Wait(); err != nil {
 		return fmt.Errorf("minato up: %w: %s", err, tail(out.Name()))
 	}
-	s.Node = time.Since(began)
 	if s.API, err = phase(out.Name(), "API"); err != nil {
 		return err
 	}
-	id, err := cluster.ReadIdentity(c.DataDir)
+	id, err := readIdentity(c.DataDir)
 	if err != nil {
 		return err
 	}
 	s.Cgroup.Count("/minato-" + id.ID) // containers and their shim
-	s.tls, err = fromKubeconfig(cluster.Paths{Data: c.DataDir}.AdminKubeconfig())
-	return err
+	return nil
 }
 
 // phase reads out of what `minato up` printed when it reached a phase.
@@ -168,23 +203,35 @@ func fromKubeconfig(path string) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, MinVersion: tls.VersionTLS12}, err
 }
 
-func theirs(ctx context.Context, bin string, fill Fill) (*Side, error) {
+// UpstreamScheduling starts upstream's control plane on what fill writes, and then its scheduler.
+func UpstreamScheduling(ctx context.Context, bin string, fill Fill) (*Side, error) {
+	if err := upstream.Build(ctx, bin, append(upstream.Plane, "kube-scheduler")...); err != nil {
+		return nil, err
+	}
+	return theirs(ctx, bin, fill, (*upstream.Cluster).StartScheduler)
+}
+
+// theirs starts upstream's control plane, and what more says after it.
+func theirs(ctx context.Context, bin string, fill Fill, more ...func(*upstream.Cluster, context.Context) error) (*Side, error) {
 	c, err := upstream.New(ctx, bin)
 	if err != nil {
 		return nil, err
 	}
 	s := fromUpstream(c)
-	if err := s.startTheirs(ctx, c, fill); err != nil {
+	s.up = func(ctx context.Context) error { return s.startTheirs(ctx, c, fill, more) }
+	if err := s.Up(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
 func fromUpstream(c *upstream.Cluster) *Side {
-	return &Side{Name: "upstream", URL: c.URL(), Net: c.Net, Cgroup: c.Cgroup, tls: c.TLS(), close: c.Close, words: c.NodeWords}
+	return &Side{Name: "upstream", URL: c.URL(), Net: c.Net, Cgroup: c.Cgroup, close: c.Close, words: c.NodeWords,
+		down:  func(context.Context) error { return c.Stop() },
+		known: func() (*tls.Config, string, error) { return c.TLS(), upstream.DNS, nil }}
 }
 
-func (s *Side) startTheirs(ctx context.Context, c *upstream.Cluster, fill Fill) error {
+func (s *Side) startTheirs(ctx context.Context, c *upstream.Cluster, fill Fill, more []func(*upstream.Cluster, context.Context) error) error {
 	began := time.Now()
 	if err := c.StartEtcd(ctx); err != nil {
 		return err
@@ -198,6 +245,11 @@ func (s *Side) startTheirs(ctx context.Context, c *upstream.Cluster, fill Fill) 
 		return err
 	}
 	s.API = time.Since(began)
+	for _, start := range more {
+		if err := start(c, ctx); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -1,145 +1,129 @@
-// Command start measures how long a one-node cluster takes from exec to its phases, in a new data directory and in one
-// that has been used, in a network namespace of its own; medians over runs.
+// Command start measures how long a whole node takes from the start of its programs until its API, the node and the
+// cluster DNS answer and a first pod is Ready, and what CPU that costs, ours and upstream's, in turns: in a new data
+// directory, and again in the same.
 //
-//	go run ./bench/start [-minato bin/minato] [-kubectl bin/kubectl] [-runs 5]
+//	go run ./bench/start [-json FILE] [-minato bin/minato] [-upstream DIR] [-cni DIR] [-hello bin/minato-hello] [-runs 5]
 //
-// The API counts as answering when /readyz says so to a client that asks every two milliseconds. Ready of the node, DNS
-// and pod are as minato and kubectl report them, the start of kubectl itself included.
+// Both are asked by the same client every few milliseconds. Images are present on both sides. Upstream's programs are
+// started as soon as what they need is there; between the starts they and their containers are ended.
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
-	"net/http"
-	"os"
-	"regexp"
-	"strconv"
 	"time"
 
-	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/bench/report"
+	"minato.dev/minato/bench/sides"
+	"minato.dev/minato/bench/upstream"
 )
 
+// config is the command line.
+type config struct {
+	sides.Flags
+	node upstream.NodeConfig
+	runs int
+}
+
 func main() {
-	program := flag.String("minato", "bin/minato", "the program to measure")
-	kubectl := flag.String("kubectl", "bin/kubectl", "the kubectl to create and await the first pod with")
-	runs := flag.Int("runs", 5, "how often to start")
-	flag.Parse()
-	if err := start(context.Background(), *program, *kubectl, *runs); err != nil {
-		fmt.Fprintln(os.Stderr, "bench/start:", err)
-		os.Exit(1)
-	}
+	var c config
+	c.Register()
+	sides.RegisterNode(&c.node)
+	flag.IntVar(&c.runs, "runs", 5, "how often to start each, in either way")
+	report.Main(report.Result{Bench: "start", Title: "Start of a node", About: "From the start of the programs until a client that asks every three milliseconds " +
+		"has its answer; medians, in turns. Upstream is etcd, kube-apiserver, controller manager, scheduler, containerd, kubelet, kube-proxy and CoreDNS. " +
+		"CPU is that of all programs and containers until the first pod is Ready."}, c.run)
 }
 
-// phases are what is timed, in order, and what it should reach.
-var phases = []struct{ name, reach string }{
-	{"etcd", ""}, {"API answering", "0.5 s"}, {"container runtime", ""}, {"node Ready", "1 s"}, {"DNS", ""}, {"first hello pod Ready", "2 s"},
-	{"CPU of all processes until then", ""},
-}
+// taken is what the starts of one side in one way took.
+type taken struct{ api, node, dns, pod, cpu []time.Duration }
 
-func start(ctx context.Context, program, kubectl string, runs int) error {
-	first, again := map[string][]time.Duration{}, map[string][]time.Duration{}
-	for range runs {
-		if err := twice(ctx, program, kubectl, first, again); err != nil {
-			return err
-		}
-	}
-	rows := [][]string{{"phase", "new data directory", "used data directory", "to reach"}}
-	for _, p := range phases {
-		rows = append(rows, []string{p.name, seconds(first[p.name]), seconds(again[p.name]), p.reach})
-	}
-	fmt.Printf("Start of a one-node cluster, medians of %d runs; %s.\n\n", runs, measure.Load())
-	measure.Table(os.Stdout, rows)
-	return nil
-}
-
-// twice starts a cluster in a new directory, stops it and starts it again.
-func twice(ctx context.Context, program, kubectl string, first, again map[string][]time.Duration) (err error) {
-	c, err := measure.NewCluster(ctx, program, "start")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if end := c.Close(); err == nil {
-			err = end
-		}
-	}()
-	if err := once(ctx, c, kubectl, "one", first); err != nil {
-		return err
-	}
-	if err := measure.Output(c.Kubectl(ctx, kubectl, "delete", "pod", "one", "--now")); err != nil {
-		return err
-	}
-	if err := c.Down(ctx); err != nil {
-		return err
-	}
-	return once(ctx, c, kubectl, "two", again)
-}
-
-// line is one phase in what `minato up` prints.
-var line = regexp.MustCompile(`(?m)^  (\S.*?) +([0-9.]+) s$`)
-
-func once(ctx context.Context, c *measure.Cluster, kubectl, pod string, into map[string][]time.Duration) error {
-	note := func(name string, d time.Duration) { into[name] = append(into[name], d) }
-	var out bytes.Buffer
-	up := c.Up(ctx)
-	up.Stdout, up.Stderr = &out, &out
-	began := time.Now()
-	if err := up.Start(); err != nil {
-		return err
-	}
-	answered, err := answering(ctx, c)
-	if err != nil {
-		return err
-	}
-	note("API answering", answered.Sub(began))
-	if err := up.Wait(); err != nil {
-		return fmt.Errorf("up: %w: %s", err, out.String())
-	}
-	for _, m := range line.FindAllStringSubmatch(out.String(), -1) {
-		if s, err := strconv.ParseFloat(m[2], 64); err == nil {
-			note(m[1], time.Duration(s*float64(time.Second)))
-		}
-	}
-	if err := measure.Output(c.Kubectl(ctx, kubectl, "run", pod, "--image=minato.local/hello", "--port=80")); err != nil {
-		return err
-	}
-	if err := measure.Output(c.Kubectl(ctx, kubectl, "wait", "pod", pod, "--for=condition=Ready", "--timeout=30s")); err != nil {
-		return err
-	}
-	note("first hello pod Ready", time.Since(began))
-	ps, err := c.Net.Processes()
-	note("CPU of all processes until then", measure.Total(ps).CPU)
-	return err
-}
-
-// answering asks until the server says that it is ready.
-func answering(ctx context.Context, c *measure.Cluster) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DialContext: c.Net.DialContext, DisableKeepAlives: true,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/readyz", c.Port), nil)
-	if err != nil {
-		return time.Time{}, err
-	}
-	for {
-		if resp, err := client.Do(req); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return time.Now(), nil
+func (c *config) run(ctx context.Context, r *report.Result) error {
+	var first, again [2]taken
+	var failed error
+	for n := range c.runs {
+		for i, prepare := range []func(context.Context) (*sides.Side, error){c.ours, c.theirs} {
+			if err := twice(ctx, prepare, &first[i], &again[i]); err != nil {
+				failed = fmt.Errorf("run %d: %w", n, err)
+				break
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return time.Time{}, fmt.Errorf("the API did not answer: %w", ctx.Err())
-		case <-time.After(2 * time.Millisecond):
+		if failed != nil {
+			break
 		}
 	}
+	rows(r, "in a new data directory", first, true)
+	rows(r, "in a used data directory", again, false)
+	return failed
 }
 
-func seconds(times []time.Duration) string {
-	return fmt.Sprintf("%.2f s", measure.Median(times).Seconds())
+func (c config) ours(ctx context.Context) (*sides.Side, error) {
+	return sides.PrepareOurs(ctx, c.Minato)
+}
+
+func (c config) theirs(ctx context.Context) (*sides.Side, error) {
+	return sides.PrepareUpstream(ctx, c.Upstream, c.node)
+}
+
+// twice starts a side in a new directory, stops it and starts it again.
+func twice(ctx context.Context, prepare func(context.Context) (*sides.Side, error), first, again *taken) (err error) {
+	s, err := prepare(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := once(ctx, s, "one", first); err != nil {
+		return err
+	}
+	if err := s.Down(ctx); err != nil {
+		return err
+	}
+	return once(ctx, s, "two", again)
+}
+
+func once(ctx context.Context, s *sides.Side, pod string, into *taken) error {
+	before, err := s.Cgroup.CPU()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	t, err := s.Start(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, s.Words())
+	}
+	if err := s.FirstPod(ctx, pod); err != nil {
+		return err
+	}
+	ready := time.Since(began)
+	after, err := s.Cgroup.CPU()
+	if err != nil {
+		return err
+	}
+	into.api, into.node, into.dns = append(into.api, t.API), append(into.node, t.Node), append(into.dns, t.DNS)
+	into.pod, into.cpu = append(into.pod, ready), append(into.cpu, after-before)
+	return s.DeletePod(ctx, pod)
+}
+
+func rows(r *report.Result, group string, of [2]taken, first bool) {
+	for _, row := range []struct {
+		name  string
+		pick  func(taken) []time.Duration
+		reach float64
+		key   bool
+	}{
+		{"API ready", func(t taken) []time.Duration { return t.api }, 0.5, true},
+		{"node Ready", func(t taken) []time.Duration { return t.node }, 1, true},
+		{"cluster DNS answers", func(t taken) []time.Duration { return t.dns }, 0, false},
+		{"first pod Ready", func(t taken) []time.Duration { return t.pod }, 2, false},
+		{"CPU until then", func(t taken) []time.Duration { return t.cpu }, 0, false},
+	} {
+		out := report.Row{Group: group, Name: row.name, Unit: report.Seconds, Key: row.key && first,
+			Ours: report.Median(report.S(row.pick(of[0])...)), Theirs: report.Median(report.S(row.pick(of[1])...))}
+		if first {
+			out.Reach.Figure = row.reach
+		}
+		r.Add(out)
+	}
 }

@@ -28,22 +28,50 @@ type NodeConfig struct {
 	Program string // static program that is the whole image
 }
 
-// StartNode starts controllers, scheduler, containerd, kubelet and kube-proxy and imports the image.
-func (c *Cluster) StartNode(ctx context.Context, n NodeConfig) error {
+// PrepareNode makes the node's link and configuration and has containerd import the images, which then stops again.
+func (c *Cluster) PrepareNode(ctx context.Context, n NodeConfig) error {
 	if _, err := os.Stat(filepath.Join(n.CNI, "bridge")); err != nil {
 		return fmt.Errorf("CNI plugins: %w; install Debian's containernetworking-plugins or name their folder with -cni", err)
 	}
-	for _, start := range []func(context.Context) error{c.minds, func(ctx context.Context) error { return c.containerd(ctx, n.CNI) }} {
-		if err := start(ctx); err != nil {
+	for _, step := range []func() error{
+		func() error { return c.link(ctx) },
+		func() error { return c.nodeFiles(n.CNI) },
+		c.dnsFiles,
+		func() error { return c.startContainerd(ctx) },
+		func() error { return c.awaitContainerd(ctx) },
+	} {
+		if err := step(); err != nil {
 			return err
 		}
 	}
-	for image, program := range map[string]string{pauseImage: filepath.Join(c.bin, "pause"), n.Image: n.Program} {
+	for image, program := range map[string]string{pauseImage: filepath.Join(c.bin, "pause"), dnsImage: filepath.Join(c.bin, "coredns"), n.Image: n.Program} {
 		if err := c.importImage(ctx, image, program); err != nil {
 			return err
 		}
 	}
-	return c.kubelet(ctx)
+	return c.Stop()
+}
+
+// StartNode starts a prepared node with its control plane, each program as soon as what it needs is there: it would only
+// wait before that. It returns when all have been started.
+func (c *Cluster) StartNode(ctx context.Context) error {
+	for _, start := range []func(context.Context) error{c.StartEtcd, c.startContainerd, c.StartAPI, c.kubelet, c.StartScheduler, c.controllerManager, c.proxy, c.dns} {
+		if err := start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link makes the interface whose address is the node's.
+func (c *Cluster) link(ctx context.Context) error {
+	for _, arg := range [][]string{{"sysctl", "-qw", "net.ipv4.ip_forward=1"}, {"ip", "link", "add", "node0", "type", "bridge"},
+		{"ip", "addr", "add", nodeIP + "/24", "dev", "node0"}, {"ip", "link", "set", "node0", "up"}, {"ip", "route", "add", serviceCIDR, "dev", "node0"}} {
+		if err := measure.Output(c.Net.Command(ctx, arg...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // kubeconfig writes one for a program and returns its path.
@@ -52,25 +80,26 @@ func (c *Cluster) kubeconfig(name string, user *pki.Pair) (string, error) {
 	return path, pki.Kubeconfig{Context: name, Server: c.URL(), CAPEM: c.pki.CA.CertPEM, Client: user}.WriteFile(path)
 }
 
-// minds starts controller manager and scheduler, with limits on their requests that do not show in the figures.
-func (c *Cluster) minds(ctx context.Context) error {
-	kcm, err := c.kubeconfig("kcm", c.pki.ControllerManager)
+// Programs that talk to the API are not held back by limits of their own.
+const qps, burst = "--kube-api-qps=5000", "--kube-api-burst=5000"
+
+func (c *Cluster) controllerManager(ctx context.Context) error {
+	conf, err := c.kubeconfig("kcm", c.pki.ControllerManager)
 	if err != nil {
 		return err
 	}
-	err = c.start(ctx, "kube-controller-manager", "--kubeconfig", kcm, "--service-account-private-key-file="+c.pki.ServiceAccountKeyFile,
+	return c.start(ctx, "kube-controller-manager", "--kubeconfig", conf, "--service-account-private-key-file="+c.pki.ServiceAccountKeyFile,
 		"--root-ca-file="+c.pki.CA.CertFile, "--use-service-account-credentials=true", "--leader-elect=false", "--bind-address=127.0.0.1",
-		"--secure-port=0", "--cluster-cidr=10.98.0.0/16", "--allocate-node-cidrs=true", "--kube-api-qps=5000", "--kube-api-burst=5000",
-		"--authentication-skip-lookup")
+		"--secure-port=0", "--cluster-cidr=10.98.0.0/16", "--allocate-node-cidrs=true", "--authentication-skip-lookup", qps, burst)
+}
+
+// StartScheduler starts kube-scheduler; the API must be ready.
+func (c *Cluster) StartScheduler(ctx context.Context) error {
+	conf, err := c.kubeconfig("scheduler", c.pki.Scheduler)
 	if err != nil {
 		return err
 	}
-	sched, err := c.kubeconfig("scheduler", c.pki.Scheduler)
-	if err != nil {
-		return err
-	}
-	return c.start(ctx, "kube-scheduler", "--kubeconfig", sched, "--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=0",
-		"--kube-api-qps=5000", "--kube-api-burst=5000")
+	return c.start(ctx, "kube-scheduler", "--kubeconfig", conf, "--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=0", qps, burst)
 }
 
 const conflist = `{"cniVersion":"0.4.0","name":"bench","plugins":[{"type":"bridge","bridge":"benchcni0","isGateway":true,"ipMasq":false,
@@ -85,6 +114,8 @@ disabled_plugins = ["io.containerd.nri.v1.nri"]
 address = "%[1]s/containerd.sock"
 [ttrpc]
 address = "%[1]s/containerd.sock.ttrpc"
+[debug]
+level = "warn"
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
@@ -95,25 +126,31 @@ conf_dir = "%[1]s/cni"
 sandbox = "%[3]s"
 `
 
-func (c *Cluster) containerd(ctx context.Context, cni string) error {
+// nodeFiles writes the configuration of containerd, its network and the kubelet.
+func (c *Cluster) nodeFiles(cni string) error {
 	if err := os.MkdirAll(filepath.Join(c.Dir, "cni"), 0o755); err != nil {
 		return err
 	}
-	files := map[string]string{
+	for name, content := range map[string]string{
 		"cni/10-bench.conflist": fmt.Sprintf(conflist, filepath.Join(c.Dir, "ipam")),
 		"containerd.toml":       fmt.Sprintf(containerdConfig, c.Dir, cni, pauseImage),
-	}
-	for name, content := range files {
+		"kubelet.yaml":          fmt.Sprintf(kubeletConfig, c.Dir, c.pki.CA.CertFile, c.Cgroup.Path, DNS),
+	} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(content), 0o644); err != nil {
 			return err
 		}
 	}
-	if err := c.start(ctx, "containerd", "--config", filepath.Join(c.Dir, "containerd.toml")); err != nil {
-		return err
-	}
+	return nil
+}
+
+func (c *Cluster) startContainerd(ctx context.Context) error {
+	return c.start(ctx, "containerd", "--config", filepath.Join(c.Dir, "containerd.toml"))
+}
+
+func (c *Cluster) awaitContainerd(ctx context.Context) error {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		err := c.ctr(ctx, "version")
-		if err == nil || time.Now().After(deadline) {
+		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -167,45 +204,42 @@ kubeAPIBurst: 10000
 serializeImagePulls: false
 containerRuntimeEndpoint: unix://%[1]s/containerd.sock
 podLogsDir: %[1]s/podlogs
+volumePluginDir: %[1]s/volumeplugins
+clusterDNS: [%[4]s]
+clusterDomain: cluster.local
 evictionHard: {}
 `
 
 func (c *Cluster) kubelet(ctx context.Context) error {
-	conf := filepath.Join(c.Dir, "kubelet.yaml")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, kubeletConfig, c.Dir, c.pki.CA.CertFile, c.Cgroup.Path), 0o644); err != nil {
-		return err
-	}
-	for _, arg := range [][]string{{"sysctl", "-qw", "net.ipv4.ip_forward=1"}, {"ip", "link", "add", "node0", "type", "bridge"},
-		{"ip", "addr", "add", nodeIP + "/24", "dev", "node0"}, {"ip", "link", "set", "node0", "up"}} {
-		if err := measure.Output(c.Net.Command(ctx, arg...)); err != nil {
-			return err
-		}
-	}
 	node, err := c.kubeconfig("node", c.pki.Node)
 	if err != nil {
 		return err
 	}
-	err = c.start(ctx, "kubelet", "--config", conf, "--kubeconfig", node, "--hostname-override", NodeName, "--root-dir", filepath.Join(c.Dir, "kubelet"),
-		"--cert-dir", filepath.Join(c.Dir, "kubelet-pki"), "--node-ip", nodeIP)
+	return c.start(ctx, "kubelet", "--config", filepath.Join(c.Dir, "kubelet.yaml"), "--kubeconfig", node, "--hostname-override", NodeName,
+		"--root-dir", filepath.Join(c.Dir, "kubelet"), "--cert-dir", filepath.Join(c.Dir, "kubelet-pki"), "--node-ip", nodeIP)
+}
+
+func (c *Cluster) proxy(ctx context.Context) error {
+	conf, err := c.kubeconfig("proxy", c.pki.Proxy)
 	if err != nil {
 		return err
 	}
-	proxy, err := c.kubeconfig("proxy", c.pki.Proxy)
-	if err != nil {
-		return err
-	}
-	return c.start(ctx, "kube-proxy", "--kubeconfig", proxy, "--hostname-override", NodeName, "--proxy-mode", "nftables", "--cluster-cidr", "10.98.0.0/16",
+	return c.start(ctx, "kube-proxy", "--kubeconfig", conf, "--hostname-override", NodeName, "--proxy-mode", "nftables", "--cluster-cidr", "10.98.0.0/16",
 		"--bind-address", "127.0.0.1", "--healthz-bind-address", "127.0.0.1:11256", "--metrics-bind-address", "127.0.0.1:11249",
 		"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
 }
 
 // NodeWords is the end of the logs that say why a node does not come up.
 func (c *Cluster) NodeWords() string {
-	return c.lastWords("kubelet") + "\n" + c.lastWords("containerd")
+	var words []string
+	for _, p := range []string{"kubelet", "containerd", "kube-apiserver", "kube-controller-manager"} {
+		words = append(words, c.lastWords(p))
+	}
+	return strings.Join(words, "\n")
 }
 
-// unmount takes away what is mounted below dir, the newest first.
-func unmount(dir string) error {
+// Unmount takes away what is mounted below dir, the newest first.
+func Unmount(dir string) error {
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err

@@ -54,15 +54,18 @@ func New(ctx context.Context, bin string) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{Dir: dir, bin: bin}
-	if c.Net, err = measure.NewNetns(ctx, fmt.Sprintf("upstream%d", os.Getpid())); err != nil {
-		return nil, err
+	if c.Net, err = measure.NewNetns(ctx, filepath.Base(dir)); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if c.Cgroup, err = cgroup.New(fmt.Sprintf("upstream-%d", os.Getpid())); err != nil {
-		return nil, err
+	if c.Cgroup, err = cgroup.New(measure.Tag() + "-" + filepath.Base(dir)); err != nil {
+		return nil, errors.Join(err, c.Net.Close(), os.RemoveAll(dir))
 	}
 	c.pki, err = pki.EnsureAll(filepath.Join(dir, "pki"), pki.Names{Node: NodeName, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ServiceIP: net.IPv4(10, 97, 0, 1)})
-	return c, err
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 // URL is where its API answers.
@@ -75,7 +78,7 @@ func (c *Cluster) TLS() *tls.Config {
 
 // start runs a program of the cluster with its output in a log.
 func (c *Cluster) start(ctx context.Context, program string, arg ...string) error {
-	log, err := os.Create(filepath.Join(c.Dir, filepath.Base(program)+".log"))
+	log, err := os.OpenFile(filepath.Join(c.Dir, filepath.Base(program)+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
@@ -127,7 +130,8 @@ func (c *Cluster) StartAPI(ctx context.Context) error {
 		"--tls-private-key-file="+c.pki.APIServer.KeyFile, "--client-ca-file="+c.pki.CA.CertFile, "--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction", "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file="+k, "--service-account-signing-key-file="+k, "--service-cluster-ip-range="+serviceCIDR,
-		"--allow-privileged=true", "--endpoint-reconciler-type=none")
+		"--allow-privileged=true", "--endpoint-reconciler-type=none",
+		"--max-requests-inflight=4000", "--max-mutating-requests-inflight=2000")
 	if err != nil {
 		return err
 	}
@@ -166,16 +170,20 @@ func (c *Cluster) lastWords(program string) string {
 	return string(b[max(0, len(b)-2000):])
 }
 
-// Close stops everything and removes data, cgroups and namespace.
-func (c *Cluster) Close() error {
+// Stop ends all programs, and then the containers that outlive them: to the data it is a reboot.
+func (c *Cluster) Stop() error {
 	var errs []error
 	for i := len(c.procs) - 1; i >= 0; i-- {
 		errs = append(errs, end(c.procs[i]))
 	}
-	if c.Cgroup != nil {
-		errs = append(errs, c.Cgroup.Close())
-	}
-	mounted := unmount(c.Dir)
+	c.procs = nil
+	return errors.Join(append(errs, c.Cgroup.Kill())...)
+}
+
+// Close stops everything and removes data, cgroups and namespace.
+func (c *Cluster) Close() error {
+	errs := []error{c.Stop(), c.Cgroup.Close()}
+	mounted := Unmount(c.Dir)
 	errs = append(errs, mounted, c.Net.Close())
 	if mounted == nil { // through a mount that is left nothing may be removed
 		errs = append(errs, os.RemoveAll(c.Dir))

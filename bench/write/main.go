@@ -1,7 +1,7 @@
 // Command write measures what it costs the servers to create and to get a ConfigMap of 1 KB, ours and upstream's
 // kube-apiserver with etcd, in turns, over TLS and HTTP/2, with the same client.
 //
-//	go run ./bench/write [-minato bin/minato] [-upstream DIR] [-rounds 7] [-n 500]
+//	go run ./bench/write [-json FILE] [-minato bin/minato] [-upstream DIR] [-rounds 7] [-n 500]
 //
 // Server CPU is that of all processes in the side's network namespace: for ours the whole one-node cluster, whose
 // controllers see the writes too; for upstream's kube-apiserver and etcd.
@@ -15,14 +15,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/signal"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/bench/report"
 	"minato.dev/minato/bench/sides"
 )
 
@@ -31,19 +27,15 @@ func main() {
 	f.Register()
 	rounds := flag.Int("rounds", 7, "rounds, ours and upstream's in turns")
 	n := flag.Int("n", 500, "ConfigMaps a round")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := write(ctx, f, *rounds, *n); err != nil {
-		fmt.Fprintln(os.Stderr, "bench/write:", err)
-		os.Exit(1)
-	}
+	report.Main(report.Result{Bench: "write", Title: "Writes and reads of one object", About: "ConfigMaps of 1 KB one after another, JSON over HTTP/2 and TLS, in turns. " +
+		"CPU is the median of the rounds; times are of every request. Ours is the whole one-node cluster, whose controllers see the writes too; upstream's is kube-apiserver and etcd alone."},
+		func(ctx context.Context, r *report.Result) error { return write(ctx, f, *rounds, *n, r) })
 }
 
 // result is what one operation cost in each round; wall holds every operation.
 type result struct{ server, client, wall []time.Duration }
 
-func write(ctx context.Context, f sides.Flags, rounds, n int) (err error) {
+func write(ctx context.Context, f sides.Flags, rounds, n int, r *report.Result) (err error) {
 	both, err := sides.Both(ctx, f, nil)
 	if err != nil {
 		return err
@@ -58,34 +50,32 @@ func write(ctx context.Context, f sides.Flags, rounds, n int) (err error) {
 		do   func(context.Context, *http.Client, string, string) error
 	}{{"create", create}, {"get", get}}
 	results := make([][2]result, len(verbs))
-	for r := range rounds + 1 {
+	for turn := range rounds + 1 {
 		for i, s := range both {
 			for v, verb := range verbs {
 				into := &results[v][i]
-				if r == 0 {
+				if turn == 0 {
 					into = &result{} // the first round warms up
 				}
-				if err := round(ctx, s, r, n, verb.do, into); err != nil {
+				if err := round(ctx, s, turn, n, verb.do, into); err != nil {
 					return fmt.Errorf("%s: %s: %w", s.Name, verb.name, err)
 				}
 			}
 		}
 	}
-	m := measure.Median
-	rows := [][]string{{"ConfigMap of 1 KB", "ours, server CPU", "upstream", "ratio", "to reach", "ours, wall p50", "upstream", "ours, wall p99", "upstream", "ours, client CPU", "upstream"}}
 	for v, verb := range verbs {
 		a, b := results[v][0], results[v][1]
-		rows = append(rows, []string{verb.name, sides.Ms(m(a.server)), sides.Ms(m(b.server)), sides.Ratio(m(a.server), m(b.server)), "3x",
-			sides.Ms(m(a.wall)), sides.Ms(m(b.wall)), sides.Ms(p99(a.wall)), sides.Ms(p99(b.wall)), sides.Ms(m(a.client)), sides.Ms(m(b.client))})
+		add := func(name string, of func(result) *report.Value) *report.Row {
+			r.Add(report.Row{Group: verb.name, Name: name, Unit: report.Millis, Ours: of(a), Theirs: of(b)})
+			return &r.Rows[len(r.Rows)-1]
+		}
+		cpu := add("server CPU", func(x result) *report.Value { return report.Median(report.Ms(x.server...)) })
+		cpu.Reach.Ratio, cpu.Key = 3, true
+		add("time, p50", func(x result) *report.Value { return report.Median(report.Ms(x.wall...)) })
+		add("time, p99", func(x result) *report.Value { return report.Quantile(0.99, report.Ms(x.wall...)).Bare() })
+		add("the client's CPU", func(x result) *report.Value { return report.Median(report.Ms(x.client...)) })
 	}
-	fmt.Printf("One ConfigMap after another, JSON, HTTP/2 over TLS, medians of %d rounds of %d, in turns; %s.\n\n", rounds, n, measure.Load())
-	measure.Table(os.Stdout, rows)
-	return sides.PrintMemory(both...)
-}
-
-func p99(d []time.Duration) time.Duration {
-	d = slices.Sorted(slices.Values(d))
-	return d[len(d)*99/100]
+	return sides.AddMemory(r, both...)
 }
 
 func round(ctx context.Context, s *sides.Side, r, n int, do func(context.Context, *http.Client, string, string) error, into *result) error {
