@@ -37,7 +37,7 @@ func TestRefusedSelections(t *testing.T) {
 
 		{"GET", "resourceVersion=-1", 400, "BadRequest", `invalid resource version: resourceVersion: Invalid value: "-1": strconv.ParseUint: parsing "-1": invalid syntax`},
 		{"GET", "resourceVersion=99999999999999999999999", 400, "BadRequest", `invalid resource version: resourceVersion: Invalid value: "99999999999999999999999": strconv.ParseUint: `},
-		{"GET", watch + "resourceVersion=-1", 422, "Invalid", `ConfigMap "" is invalid: resourceVersion: Invalid value: "-1": strconv.ParseUint: parsing "-1": invalid syntax`},
+		{"GET", watch + "resourceVersion=-1", 500, "", `resourceVersion: Invalid value: "-1": strconv.ParseUint: parsing "-1": invalid syntax`},
 		{"GET", "resourceVersionMatch=NotOlderThan", 422, "Invalid", invalid + "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"},
 		{"GET", "resourceVersionMatch=Like&resourceVersion=1", 422, "Invalid", invalid + `resourceVersionMatch: Unsupported value: "Like": supported values: "Exact", "NotOlderThan", ""`},
 		{"GET", "resourceVersionMatch=Exact&resourceVersion=0", 422, "Invalid", invalid + `resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"`},

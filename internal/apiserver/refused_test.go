@@ -100,7 +100,7 @@ func TestRefused(t *testing.T) {
 		{"deletion of none", "DELETE", cms + "/none", "", "", "", 404, "NotFound", `configmaps "none" not found`},
 		{"scale below zero", "PATCH", deps + "/none/scale", `{"spec":{"replicas":-1}}`, "Content-Type", mergePatch, 404, "NotFound", `deployments.apps "none" not found`},
 		{"no node yet", "GET", pods + "/none/log", "", "", "", 404, "NotFound", `pods "none" not found`},
-		{"watch revision", "GET", cms + "?watch=1&resourceVersion=abc", "", "", "", 422, "Invalid", `ConfigMap "" is invalid: resourceVersion: Invalid value: "abc"`},
+		{"watch revision", "GET", cms + "?watch=1&resourceVersion=abc", "", "", "", 500, "", `resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			headers := []string{}

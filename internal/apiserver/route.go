@@ -1,10 +1,12 @@
 package apiserver
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -36,6 +38,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.Req
 		c.info.Namespace = ""
 	}
 	c.warn.add(res.deprecated)
+	if err := validName(info.Name); err != nil {
+		writeStatus(w, r, err)
+		return
+	}
 	verb, err := c.verb()
 	if err == nil || apierrors.ReasonForError(err) == metav1.StatusReasonNotAcceptable {
 		if refused := c.routable(); refused != nil {
@@ -49,6 +55,14 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.Req
 		c.warn.write(w.Header())
 		writeStatus(w, r, err)
 	}
+}
+
+// validName refuses names that could not be part of a path.
+func validName(name string) error {
+	if texts := path.IsValidPathSegmentName(name); len(texts) > 0 {
+		return apierrors.NewBadRequest(fmt.Sprintf("Name parameter invalid: %q: %s", name, strings.Join(texts, ";")))
+	}
+	return nil
 }
 
 // fits says whether the path's form is one that the resource has.
@@ -70,7 +84,10 @@ func (c *call) verb() (func(*call) error, error) {
 		return c.subVerb()
 	}
 	name := c.info.Verb
-	if c.info.Name != "" && name == "create" || c.info.Name == "" && (name == "update" || name == "patch") || name == "proxy" {
+	if name == "proxy" { // the oldest form of proxies, which upstream has no more
+		return nil, notServed()
+	}
+	if c.info.Name != "" && name == "create" || c.info.Name == "" && (name == "update" || name == "patch") {
 		return nil, methodNotAllowed()
 	}
 	known := name
@@ -170,21 +187,21 @@ func can(sub *api.Subresource, verb string) bool {
 
 // routePath answers what lies outside the resource tree.
 func (s *Server) routePath(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.Path
+	at := r.URL.Path
 	switch {
-	case s.cfg.Paths[path] != nil:
-		s.cfg.Paths[path].ServeHTTP(w, r)
-	case s.discovery.Serves(path):
+	case s.cfg.Paths[at] != nil:
+		s.cfg.Paths[at].ServeHTTP(w, r)
+	case s.discovery.Serves(at):
 		s.discovery.ServeHTTP(w, r)
-	case s.health.Serves(path):
+	case s.health.Serves(at):
 		s.health.ServeHTTP(w, r)
-	case strings.HasPrefix(path, "/openapi/v"):
+	case strings.HasPrefix(at, "/openapi/v"):
 		s.openapi.ServeHTTP(w, r)
-	case path == "/openid/v1/jwks" && s.sec.Tokens != nil:
+	case at == "/openid/v1/jwks" && s.sec.Tokens != nil:
 		serveText(w, r, "application/jwk-set+json", s.sec.Tokens.JWKS())
-	case path == "/.well-known/openid-configuration" && s.sec.Tokens != nil:
+	case at == "/.well-known/openid-configuration" && s.sec.Tokens != nil:
 		serveText(w, r, "application/json", s.sec.Tokens.OpenIDConfiguration())
-	case path == "/":
+	case at == "/":
 		s.servePaths(w, r)
 	default:
 		http.NotFound(w, r)

@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"minato.dev/minato/internal/apiserver/negotiate"
 	"minato.dev/minato/internal/cache"
@@ -34,9 +33,7 @@ func (c *call) watch() error {
 	}
 	rev, err := revisionOf(o.ResourceVersion)
 	if err != nil {
-		var fe *field.Error
-		errors.As(err, &fe)
-		return apierrors.NewInvalid(c.res.GVK().GroupKind(), c.info.Name, field.ErrorList{fe})
+		return err
 	}
 	e, err := c.newEventWriter()
 	if err != nil {
@@ -45,6 +42,12 @@ func (c *call) watch() error {
 	f := feedOf(c.ctx())
 	ctx, cancel := c.watchContext(o)
 	defer cancel()
+	if f == nil && rev > c.s.cache.Revision() {
+		if err := c.watchAhead(ctx, e, o, rev); err != nil {
+			e.fail(err)
+			return e.flush()
+		}
+	}
 	w, err := c.openWatch(ctx, o, rev)
 	switch {
 	case errors.Is(err, cache.ErrExpired):
@@ -73,6 +76,20 @@ func (c *call) watch() error {
 	e.bookmarks = o.AllowWatchBookmarks
 	c.stream(ctx, w, e)
 	return nil
+}
+
+// watchAhead begins a watch from a revision that is still to come: the client is told at once that it is watching. Where it
+// wants the state first, the revision has to come soon.
+func (c *call) watchAhead(ctx context.Context, e *eventWriter, o *internalversion.ListOptions, rev int64) error {
+	e.begin()
+	if o.SendInitialEvents == nil || !*o.SendInitialEvents {
+		return nil
+	}
+	err := c.s.waitRevision(ctx, rev)
+	if ctx.Err() != nil {
+		return tooNew(rev, c.s.cache.Revision())
+	}
+	return err
 }
 
 // watchContext ends with the client, with the watch's time, or when the server stops.

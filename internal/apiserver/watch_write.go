@@ -20,6 +20,7 @@ type eventWriter struct {
 	c         *call
 	table     *metav1.TableOptions
 	bookmarks bool
+	begun     bool  // the head has been sent
 	last      int64 // revision of the last event
 	buf       []byte
 	flusher   http.Flusher
@@ -40,6 +41,10 @@ func (c *call) newEventWriter() (*eventWriter, error) {
 
 // begin sends the head of the answer, so that the client knows that it is watching.
 func (e *eventWriter) begin() {
+	if e.begun {
+		return
+	}
+	e.begun = true
 	media := string(e.c.out.Media)
 	if e.c.out.Media == negotiate.Protobuf {
 		media += ";stream=watch"
@@ -90,7 +95,7 @@ func (e *eventWriter) object(o *cache.Object) ([]byte, error) {
 
 // asTable makes a Table of one row; the columns are named in the first only.
 func (e *eventWriter) asTable(row metav1.TableRow, revision int64) ([]byte, error) {
-	t := &metav1.Table{ListMeta: metav1.ListMeta{ResourceVersion: strconv.FormatInt(revision, 10)}, ColumnDefinitions: []metav1.TableColumnDefinition{},
+	t := &metav1.Table{ListMeta: metav1.ListMeta{ResourceVersion: strconv.FormatInt(revision, 10)},
 		Rows: []metav1.TableRow{row}}
 	if !e.table.NoHeaders {
 		t.ColumnDefinitions = e.c.res.columns()
