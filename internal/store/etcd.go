@@ -24,6 +24,7 @@ type Etcd struct {
 	log    *slog.Logger
 	leases *leases
 	keeper *keeper
+	disk   *disk // nil where etcd is elsewhere
 	closed atomic.Bool
 
 	beforeClose func()
@@ -128,6 +129,9 @@ func (s *Etcd) Delete(ctx context.Context, key string, expect int64) (int64, err
 func (s *Etcd) write(ctx context.Context, verb, key string, value []byte, ttl time.Duration, txn func(put clientv3.Op) clientv3.Txn) (*clientv3.TxnResponse, error) {
 	if len(key)+len(value) > MaxValueBytes {
 		return nil, fmt.Errorf("%s %s: %d bytes: %w", verb, key, len(value), ErrTooLarge)
+	}
+	if err := s.disk.room(time.Now()); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", verb, key, err)
 	}
 	for attempt := 0; ; attempt++ {
 		lease, err := s.leases.forTTL(ctx, ttl)
