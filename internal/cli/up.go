@@ -58,6 +58,7 @@ MINATO_<FLAG>; the command line wins over the variable, the variable over the fi
 	fl.StringVar(&f.cfg.NodeIP, "node-ip", "", "address of this node (default: that of the default route's link)")
 	fl.StringVar(&f.cfg.PodCIDR, "pod-cidr", "", "range of pod addresses (default: 10.244.0.0/16, or the next that is free)")
 	fl.StringVar(&f.cfg.ServiceCIDR, "service-cidr", "", "range of Service addresses (default: 10.96.0.0/12, or another that is free)")
+	fl.StringVar(&f.cfg.Registries, "registries-dir", cluster.DefaultRegistries, "directory of REGISTRY/hosts.toml files, which name mirrors as containerd's do")
 	fl.StringVar(&f.cfg.Context, "context", "", "name of the context in ~/.kube/config (default: minato for the default data directory)")
 	fl.BoolVar(&f.merge, "merge-kubeconfig", true, "add the context to ~/.kube/config and make it the current one")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")

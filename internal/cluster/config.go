@@ -15,6 +15,9 @@ import (
 // DefaultDataDir is where a cluster lives unless it is told otherwise.
 const DefaultDataDir = "/var/lib/minato"
 
+// DefaultRegistries is where mirrors of registries are named.
+const DefaultRegistries = "/etc/minato/registries"
+
 // Config is what a user can say about a cluster. It is valid once Complete has returned no error.
 type Config struct {
 	DataDir     string
@@ -24,6 +27,7 @@ type Config struct {
 	NodeIP      string // address that the node is known by; empty: found out
 	PodCIDR     string // pods of the whole cluster; empty: chosen at the first start
 	ServiceCIDR string // ClusterIPs; empty: chosen at the first start
+	Registries  string // directory of <registry host>/hosts.toml: mirrors of registries, as containerd reads them
 	Context     string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
 	Version     string
 	Log         *slog.Logger
@@ -44,6 +48,12 @@ func (c Config) Complete() (Config, error) {
 	}
 	if c.BindAddress == "" {
 		c.BindAddress = "0.0.0.0"
+	}
+	if c.Registries == "" {
+		c.Registries = DefaultRegistries
+	}
+	if c.Registries, err = filepath.Abs(c.Registries); err != nil {
+		return c, fmt.Errorf("--registries-dir %q: %w", c.Registries, err)
 	}
 	if c.NodeName == "" {
 		host, err := os.Hostname()

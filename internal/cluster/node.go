@@ -75,7 +75,7 @@ func (a *assembly) network() (*network.Network, error) {
 
 // images opens the image store and puts the built-in image into it.
 func (a *assembly) images(ctx context.Context) (*image.Store, error) {
-	st, err := image.Open(image.Config{Dir: a.paths.Images(), Log: a.log.With("room", "image"), UserAgent: "minato/" + a.cfg.Version})
+	st, err := image.Open(image.Config{Dir: a.paths.Images(), HostsDir: a.cfg.Registries, Log: a.log.With("room", "image"), UserAgent: "minato/" + a.cfg.Version})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ go 1.26.6
 
 require (
 	github.com/onsi/ginkgo/v2 v2.32.0
+	golang.org/x/sys v0.49.0
 	k8s.io/kubernetes v1.37.2
 )
 
@@ -146,7 +147,6 @@ require (
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/term v0.47.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect

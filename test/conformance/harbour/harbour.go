@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,20 +19,23 @@ import (
 
 // Harbour is one running cluster.
 type Harbour struct {
-	netns, data, minato string
-	log                 *slog.Logger
+	netns, minato string
+	dir           string // holds all that is below
+	data          string // of the cluster
+	log           *slog.Logger
+	server        *http.Server
 }
 
-// Open makes the namespace and starts the cluster, whose data lies in a new directory under dir. What it made so far is
-// removed again when it fails.
-func Open(ctx context.Context, minato, dir string, log *slog.Logger) (*Harbour, error) {
-	data, err := os.MkdirTemp(dir, "cluster-")
+// Open makes the namespace and starts the cluster, whose data lies in a new directory under dir; registry stands in for the
+// one that the suite's images come from. What it made so far is removed again when it fails.
+func Open(ctx context.Context, minato, dir string, registry http.Handler, log *slog.Logger) (*Harbour, error) {
+	own, err := os.MkdirTemp(dir, "cluster-")
 	if err != nil {
 		return nil, err
 	}
-	h := &Harbour{netns: "conformance-" + strconv.Itoa(os.Getpid()), data: data, minato: minato, log: log}
+	h := &Harbour{netns: "conformance-" + strconv.Itoa(os.Getpid()), minato: minato, dir: own, data: filepath.Join(own, "data"), log: log}
 	start := time.Now()
-	err = h.open(ctx)
+	err = h.open(ctx, registry)
 	if err != nil {
 		return nil, errors.Join(err, h.Close(context.WithoutCancel(ctx)))
 	}
@@ -39,14 +43,18 @@ func Open(ctx context.Context, minato, dir string, log *slog.Logger) (*Harbour, 
 	return h, nil
 }
 
-func (h *Harbour) open(ctx context.Context) error {
+func (h *Harbour) open(ctx context.Context, registry http.Handler) error {
 	if err := run(exec.CommandContext(ctx, "ip", "netns", "add", h.netns)); err != nil {
 		return err
 	}
 	if err := run(h.Command(ctx, "ip", "link", "set", "lo", "up")); err != nil {
 		return err
 	}
-	return run(h.Command(ctx, h.minato, "up", "--detach", "--data-dir", h.data, "--merge-kubeconfig=false"))
+	registries, err := h.mirror(registry)
+	if err != nil {
+		return err
+	}
+	return run(h.Command(ctx, h.minato, "up", "--registries-dir", registries, "--detach", "--data-dir", h.data, "--merge-kubeconfig=false"))
 }
 
 // Kubeconfig is the administrator's.
@@ -72,10 +80,14 @@ func (h *Harbour) Load(ctx context.Context, archive string) error {
 
 // Close removes the cluster, its data and the namespace.
 func (h *Harbour) Close(ctx context.Context) error {
-	return errors.Join(
+	var served error
+	if h.server != nil {
+		served = h.server.Close()
+	}
+	return errors.Join(served,
 		run(h.Command(ctx, h.minato, "down", "--purge", "--data-dir", h.data)),
 		run(exec.CommandContext(ctx, "ip", "netns", "del", h.netns)),
-		os.RemoveAll(h.data),
+		os.RemoveAll(h.dir),
 	)
 }
 

@@ -40,7 +40,11 @@ func (o options) run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := harbour.Open(ctx, o.minato, o.cache, log)
+	registry, err := images.Serve(archive)
+	if err != nil {
+		return err
+	}
+	h, err := harbour.Open(ctx, o.minato, o.cache, registry, log)
 	if err != nil {
 		return err
 	}
