@@ -40,7 +40,16 @@ func (k *Kubelet) refusal(pod *corev1.Pod) (reason, message string) {
 	if reason, message := k.underPressure(pod); reason != "" {
 		return reason, message
 	}
-	return k.outOf(pod)
+	if reason, message := unbuilt(pod); reason != "" {
+		return reason, message
+	}
+	if reason, message := k.misplaced(pod); reason != "" {
+		return reason, message
+	}
+	if reason, message := k.outOf(pod); reason != "" && !k.makeRoom(pod) {
+		return reason, message
+	}
+	return "", ""
 }
 
 // isStatic says that a pod comes from a file of the node, or is the API's picture of such a pod.

@@ -10,8 +10,11 @@ import (
 
 // outOf refuses a pod that asks for more than the other pods of the node leave: two schedulers, or a pod that was bound
 // by hand.
-func (k *Kubelet) outOf(pod *corev1.Pod) (reason, message string) {
-	used, count := k.used(pod.UID)
+func (k *Kubelet) outOf(pod *corev1.Pod) (reason, message string) { return k.outOfWithout(pod, nil) }
+
+// outOfWithout is outOf as if the pods of gone were gone.
+func (k *Kubelet) outOfWithout(pod *corev1.Pod, gone map[*worker]bool) (reason, message string) {
+	used, count := k.used(pod.UID, gone)
 	if count+1 > int64(k.cfg.MaxPods) {
 		return "OutOfpods", fmt.Sprintf("Node didn't have enough resource: pods, requested: 1, used: %d, capacity: %d", count, k.cfg.MaxPods)
 	}
@@ -38,14 +41,12 @@ func (k *Kubelet) outOf(pod *corev1.Pod) (reason, message string) {
 	return "", ""
 }
 
-// used sums the requests of the pods of the node that have not ended, but for one.
-func (k *Kubelet) used(except types.UID) (corev1.ResourceList, int64) {
+// used sums the requests of the pods of the node that have not ended, but for some.
+func (k *Kubelet) used(except types.UID, gone map[*worker]bool) (corev1.ResourceList, int64) {
 	sum, count := corev1.ResourceList{}, int64(0)
 	for _, w := range k.all() {
-		w.mu.Lock()
-		pod, evict := w.next, w.evict
-		w.mu.Unlock()
-		if pod.UID == except || evict != nil || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+		pod, counts := w.counts(except)
+		if !counts || gone[w] {
 			continue
 		}
 		count++

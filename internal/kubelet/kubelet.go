@@ -58,10 +58,12 @@ type Kubelet struct {
 	free         machine.Free
 	pressed      map[corev1.NodeConditionType]time.Time // when its cause was seen last
 	runtimeReady string                                 // why the runtime is not ready; empty: it is
-	handlers     []corev1.NodeRuntimeHandler
 
 	pressing atomic.Pointer[[]corev1.NodeConditionType] // what the node is short of
+	shown    atomic.Pointer[corev1.Node]                // as it was read last
 	settled  atomic.Bool                                // the pods that were there at the start are known
+
+	handlers atomic.Pointer[[]corev1.NodeRuntimeHandler]
 
 	pulled atomic.Bool // an image has come since they were listed
 
@@ -138,7 +140,7 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 		return k.objects.Wait()
 	})
 	k.node = &steps.Node{Name: k.cfg.NodeName, Hostname: k.cfg.Hostname, IPs: k.cfg.NodeIPs, LogDir: k.cfg.LogDir, ClusterDNS: k.cfg.ClusterDNS,
-		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.allocatable(),
+		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.allocatable(), RecursiveReadOnly: k.recursiveReadOnly,
 		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
 		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
 		Client: k.c, Rec: k.rec, Log: k.cfg.Log}

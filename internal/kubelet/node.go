@@ -66,17 +66,23 @@ func (k *Kubelet) register(ctx context.Context) error {
 		if got, err = k.relabel(ctx, got, want.Labels); err != nil {
 			return err
 		}
-		k.self.node = got
+		k.keep(got)
 		return k.reportNode(ctx, time.Now())
 	case err != nil:
 		return fmt.Errorf("register node %s: %w", k.cfg.NodeName, err)
 	}
-	k.self.node = got
+	k.keep(got)
 	if len(got.Status.Conditions) == 0 {
 		return k.reportNode(ctx, time.Now())
 	}
 	k.self.reported = time.Now()
 	return nil
+}
+
+// keep remembers the Node as the API has it.
+func (k *Kubelet) keep(n *corev1.Node) {
+	k.self.node = n
+	k.shown.Store(n)
 }
 
 // relabel sets the labels that a kubelet owns.
@@ -150,7 +156,9 @@ func (k *Kubelet) nodeStatus(old corev1.NodeStatus, now time.Time) corev1.NodeSt
 		st.NodeInfo.Swap = &corev1.NodeSwapStatus{Capacity: &m.Swap}
 	}
 	st.Images = k.self.images
-	st.RuntimeHandlers = k.handlers
+	if h := k.handlers.Load(); h != nil {
+		st.RuntimeHandlers = *h
+	}
 	yes := true
 	st.DeclaredFeatures = declaredFeatures
 	st.Features = &corev1.NodeFeatures{SupplementalGroupsPolicy: &yes}
@@ -230,7 +238,8 @@ func (k *Kubelet) reportNode(ctx context.Context, now time.Time) error {
 		return err
 	}
 	k.announce(old.Status, st)
-	k.self.node, k.self.reported = got, now
+	k.keep(got)
+	k.self.reported = now
 	return nil
 }
 

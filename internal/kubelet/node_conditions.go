@@ -47,7 +47,8 @@ func (k *Kubelet) look(ctx context.Context) {
 		k.runtimeReady = "container runtime is down: " + cri.Message(err)
 		return
 	}
-	k.handlers = handlersOf(st)
+	handlers := handlersOf(st)
+	k.handlers.Store(&handlers)
 	var words []string
 	for _, c := range st.Status.GetConditions() {
 		if c.Status {
@@ -61,16 +62,4 @@ func (k *Kubelet) look(ctx context.Context) {
 		}
 	}
 	k.runtimeReady = strings.Join(words, ", ")
-}
-
-func handlersOf(st *runtimeapi.StatusResponse) []corev1.NodeRuntimeHandler {
-	var out []corev1.NodeRuntimeHandler
-	for _, h := range st.RuntimeHandlers {
-		f := &corev1.NodeRuntimeHandlerFeatures{}
-		if have := h.Features; have != nil {
-			f.RecursiveReadOnlyMounts, f.UserNamespaces = &have.RecursiveReadOnlyMounts, &have.UserNamespaces
-		}
-		out = append(out, corev1.NodeRuntimeHandler{Name: h.Name, Features: f})
-	}
-	return out
 }

@@ -67,7 +67,8 @@ func (w *worker) statusInput(plan decide.Plan, stop *decide.Stop, now time.Time)
 	})
 	return status.Input{Pod: w.pod, Seen: w.seen, Now: now, Stop: stop, Done: plan.Done, Over: plan.Over, Waiting: waiting,
 		Started: w.started, Ready: w.ready, Runtime: w.k.runtimeName, HostIPs: w.k.node.HostIPs(), Exit: w.exitMessage,
-		Resize: w.resizeConditions(), Cgroup: w.book.Cgroup(), Restarting: w.all}
+		Resize: w.resizeConditions(), Cgroup: w.book.Cgroup(), Restarting: w.all,
+		RecursiveReadOnly: w.k.recursiveReadOnly(w.pod)}
 }
 
 // why is the waiting reason of a container that does not run.

@@ -31,7 +31,11 @@ func (in *Input) disruption(st *corev1.PodStatus) {
 	if in.Stop == nil || in.Stop.Reason != "Evicted" && in.Stop.Reason != "Preempting" {
 		return
 	}
-	in.set(st, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet, Message: in.Stop.Message})
+	c := corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet, Message: in.Stop.Message}
+	if in.Stop.Reason == "Preempting" {
+		c.Message = "Pod was preempted by Kubelet to accommodate a critical pod."
+	}
+	in.set(st, c)
 }
 
 func find(list []corev1.PodCondition, t corev1.PodConditionType) int {

@@ -77,8 +77,11 @@ func (in *Input) identity(cs *corev1.ContainerStatus, c *corev1.Container, s *se
 	for _, m := range c.VolumeMounts {
 		ms := corev1.VolumeMountStatus{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly}
 		if m.ReadOnly {
-			off := corev1.RecursiveReadOnlyDisabled
-			ms.RecursiveReadOnly = &off
+			mode := corev1.RecursiveReadOnlyDisabled
+			if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly != mode && in.RecursiveReadOnly {
+				mode = corev1.RecursiveReadOnlyEnabled
+			}
+			ms.RecursiveReadOnly = &mode
 		}
 		cs.VolumeMounts = append(cs.VolumeMounts, ms)
 	}

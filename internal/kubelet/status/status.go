@@ -37,6 +37,8 @@ type Input struct {
 	Cgroup  cgroup.Limits                  // what the pod's cgroup has
 	// Restarting says that all containers are being taken away to start over.
 	Restarting bool
+	// RecursiveReadOnly says that the pod's runtime can make mounts read-only with those below them.
+	RecursiveReadOnly bool
 }
 
 // Make derives the status.

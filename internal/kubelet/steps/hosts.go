@@ -10,6 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// maxHostname is what the kernel takes.
+const maxHostname = 64
+
 // hostname returns the pod's host name and the domain below which it is found, if any.
 func (n *Node) hostname(pod *corev1.Pod) (host, domain string) {
 	if o := pod.Spec.HostnameOverride; o != nil && *o != "" {

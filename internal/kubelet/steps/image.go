@@ -14,9 +14,16 @@ import (
 	"minato.dev/minato/internal/cri"
 )
 
-// Image has the container's image on the node, as its pull policy says, and returns the runtime's reference to it.
+// Image has the container's image and those that it mounts as volumes on the node, as their pull policies say, and
+// returns the runtime's reference to the first.
 func (n *Node) Image(ctx context.Context, pod *corev1.Pod, c *corev1.Container) (string, error) {
 	ref, err := n.image(ctx, pod, c.Name, c.Image, c.ImagePullPolicy)
+	for i := range c.VolumeMounts {
+		v := volumeOf(pod, c.VolumeMounts[i].Name)
+		if err == nil && v != nil && v.Image != nil && v.Image.Reference != "" {
+			_, err = n.image(ctx, pod, c.Name, v.Image.Reference, v.Image.PullPolicy)
+		}
+	}
 	if f := AsFailure(err); f != nil && !f.Quiet && ctx.Err() == nil {
 		n.event(pod, c.Name, corev1.EventTypeWarning, "Failed", "Error: %s", f.Reason)
 	}

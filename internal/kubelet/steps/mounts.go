@@ -1,10 +1,12 @@
 package steps
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -67,6 +69,7 @@ func (n *Node) mount(pod *corev1.Pod, c *corev1.Container, i int, vars func(stri
 	if v == nil {
 		return nil, fmt.Errorf("cannot find volume %q to mount into container %q", vm.Name, c.Name)
 	}
+	var err error
 	m := &runtimeapi.Mount{ContainerPath: vm.MountPath, Readonly: vm.ReadOnly}
 	if !filepath.IsAbs(m.ContainerPath) {
 		m.ContainerPath = filepath.Join("/", m.ContainerPath)
@@ -74,16 +77,18 @@ func (n *Node) mount(pod *corev1.Pod, c *corev1.Container, i int, vars func(stri
 	if vm.MountPropagation != nil {
 		m.Propagation = propagation[*vm.MountPropagation]
 	}
-	if rr := vm.RecursiveReadOnly; rr != nil && *rr == corev1.RecursiveReadOnlyEnabled {
-		m.RecursiveReadOnly = true
+	m.RecursiveReadOnly, err = n.recursive(pod, vm)
+	if err != nil {
+		return nil, err
 	}
 	sub, err := subPath(vm, vars)
 	if err != nil {
 		return nil, err
 	}
 	if v.Image != nil {
-		m.Image, m.ImageSubPath, m.Readonly = &runtimeapi.ImageSpec{Image: v.Image.Reference, UserSpecifiedImage: v.Image.Reference}, sub, true
-		return m, nil
+		m.ImageSubPath, m.Readonly = sub, true
+		m.Image, err = n.imageVolume(v.Image.Reference)
+		return m, err
 	}
 	if v.ConfigMap != nil || v.Secret != nil || v.Projected != nil || v.DownwardAPI != nil {
 		m.Readonly = true
@@ -97,6 +102,27 @@ func (n *Node) mount(pod *corev1.Pod, c *corev1.Container, i int, vars func(stri
 		}
 	}
 	return m, nil
+}
+
+// recursive says whether the mounts below the volume are read-only too, as is asked for or as the runtime can.
+func (n *Node) recursive(pod *corev1.Pod, vm *corev1.VolumeMount) (bool, error) {
+	if vm.RecursiveReadOnly == nil || !vm.ReadOnly {
+		return false, nil
+	}
+	can := n.RecursiveReadOnly(pod)
+	if *vm.RecursiveReadOnly == corev1.RecursiveReadOnlyEnabled && !can {
+		return false, errors.New("volume is read-only but not recursively: the container runtime's handler does not support recursive read-only mounts")
+	}
+	return can && *vm.RecursiveReadOnly != corev1.RecursiveReadOnlyDisabled, nil
+}
+
+// imageVolume is the image of a volume by the name that the runtime knows.
+func (n *Node) imageVolume(name string) (*runtimeapi.ImageSpec, error) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return nil, fmt.Errorf("couldn't parse image name %q: %w", name, err)
+	}
+	return &runtimeapi.ImageSpec{Image: tagged(name, named), UserSpecifiedImage: name}, nil
 }
 
 // subPath is the mount's path inside the volume, with the container's variables put in where it is an expression.

@@ -39,6 +39,9 @@ type Node struct {
 	SeccompDefault runtimeapi.SecurityProfile_ProfileType
 	SeccompDir     string
 
+	// RecursiveReadOnly says whether the handler of the pod's runtime class can make mounts read-only with those below them.
+	RecursiveReadOnly func(pod *corev1.Pod) bool
+
 	Runtime  runtimeapi.RuntimeServiceClient
 	Images   runtimeapi.ImageServiceClient
 	Mounter  *volume.Mounter

@@ -30,32 +30,38 @@ func (n *Node) Resize(ctx context.Context, pod *corev1.Pod, sandbox string, list
 	if err := n.memoryFits(ctx, pod, list, now, want); err != nil {
 		return err
 	}
-	if err := n.tellSandbox(ctx, pod, sandbox, want); err != nil {
-		return err
-	}
-	memory := axis{part: cgroup.Memory, size: func(c *corev1.Container, r corev1.ResourceRequirements) int64 { return sized(c, r)[2] },
+	between := now
+	between.Memory = want.Memory
+	memory := axis{part: cgroup.Memory, sandbox: sandbox, limits: between, size: func(c *corev1.Container, r corev1.ResourceRequirements) int64 { return sized(c, r)[2] },
 		resources: func(r *runtimeapi.LinuxContainerResources) *runtimeapi.LinuxContainerResources {
 			return &runtimeapi.LinuxContainerResources{MemoryLimitInBytes: r.MemoryLimitInBytes, MemorySwapLimitInBytes: r.MemorySwapLimitInBytes, OomScoreAdj: r.OomScoreAdj}
 		}}
-	if err := n.resizeAxis(ctx, pod, list, memory, above(want.Memory, now.Memory), want); err != nil {
+	if err := n.resizeAxis(ctx, pod, list, memory, above(want.Memory, now.Memory)); err != nil {
 		return err
 	}
-	cpu := axis{part: cgroup.CPU, size: func(c *corev1.Container, r corev1.ResourceRequirements) int64 { return sized(c, r)[1] },
+	cpu := axis{part: cgroup.CPU, sandbox: sandbox, limits: want, size: func(c *corev1.Container, r corev1.ResourceRequirements) int64 { return sized(c, r)[1] },
 		resources: func(r *runtimeapi.LinuxContainerResources) *runtimeapi.LinuxContainerResources {
 			return &runtimeapi.LinuxContainerResources{CpuShares: r.CpuShares, CpuQuota: r.CpuQuota, CpuPeriod: r.CpuPeriod}
 		}}
-	return n.resizeAxis(ctx, pod, list, cpu, above(want.Quota, now.Quota), want)
+	return n.resizeAxis(ctx, pod, list, cpu, above(want.Quota, now.Quota))
 }
 
 // axis is one of the two resources that change on their own.
 type axis struct {
 	part      cgroup.Part
+	sandbox   string
+	limits    cgroup.Limits                                                  // of the pod, when this one has changed
 	size      func(c *corev1.Container, r corev1.ResourceRequirements) int64 // the limit
 	resources func(r *runtimeapi.LinuxContainerResources) *runtimeapi.LinuxContainerResources
 }
 
-func (n *Node) resizeAxis(ctx context.Context, pod *corev1.Pod, list []Change, a axis, grows bool, want cgroup.Limits) error {
-	setPod := func() error { return n.Cgroups.Change(pod.UID, Class(pod), want, a.part) }
+func (n *Node) resizeAxis(ctx context.Context, pod *corev1.Pod, list []Change, a axis, grows bool) error {
+	setPod := func() error {
+		if err := n.tellSandbox(ctx, pod, a.sandbox, a.limits); err != nil {
+			return err
+		}
+		return n.Cgroups.Change(pod.UID, Class(pod), a.limits, a.part)
+	}
 	if grows {
 		if err := setPod(); err != nil {
 			return err
@@ -100,7 +106,7 @@ func (n *Node) tellSandbox(ctx context.Context, pod *corev1.Pod, sandbox string,
 	if sandbox == "" {
 		return nil
 	}
-	_, err := n.Runtime.UpdatePodSandboxResources(ctx, &runtimeapi.UpdatePodSandboxResourcesRequest{PodSandboxId: sandbox, Resources: sandboxResources(l)})
+	_, err := n.Runtime.UpdatePodSandboxResources(ctx, &runtimeapi.UpdatePodSandboxResourcesRequest{PodSandboxId: sandbox, Resources: sandboxResources(pod, l)})
 	if err != nil && !cri.IsUnimplemented(err) {
 		return fmt.Errorf("resize rejected by the container runtime: %s", cri.Message(err))
 	}

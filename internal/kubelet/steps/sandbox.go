@@ -68,6 +68,9 @@ func (n *Node) SandboxConfig(pod *corev1.Pod, attempt int32) (*runtimeapi.PodSan
 	if pod.Spec.HostNetwork {
 		hostname = "" // the host's own: the pod has no UTS namespace
 	}
+	if len(hostname) > maxHostname {
+		return nil, fmt.Errorf("failed to construct FQDN from pod hostname and cluster domain, FQDN %s is too long (%d characters is the max, %d characters requested)", hostname, maxHostname, len(hostname))
+	}
 	cfg := &runtimeapi.PodSandboxConfig{
 		Metadata:     &runtimeapi.PodSandboxMetadata{Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: uint32(attempt)},
 		Labels:       seen.PodLabels(pod),
@@ -87,7 +90,7 @@ func (n *Node) linuxSandbox(pod *corev1.Pod) *runtimeapi.LinuxPodSandboxConfig {
 		Seccomp: &runtimeapi.SecurityProfile{ProfileType: runtimeapi.SecurityProfile_RuntimeDefault},
 	}
 	cfg := &runtimeapi.LinuxPodSandboxConfig{CgroupParent: n.Cgroups.Path(pod.UID, Class(pod)), SecurityContext: sc,
-		Resources: sandboxResources(podLimits(pod))}
+		Resources: sandboxResources(pod, podLimits(pod)), Overhead: overhead(pod)}
 	psc := pod.Spec.SecurityContext
 	if psc == nil {
 		return cfg
@@ -108,8 +111,26 @@ func (n *Node) linuxSandbox(pod *corev1.Pod) *runtimeapi.LinuxPodSandboxConfig {
 	return cfg
 }
 
-func sandboxResources(l cgroup.Limits) *runtimeapi.LinuxContainerResources {
-	return &runtimeapi.LinuxContainerResources{CpuShares: sharesOf(l.MilliCPU), CpuQuota: l.Quota, CpuPeriod: cgroup.Period, MemoryLimitInBytes: l.Memory}
+// overhead is what the runtime itself takes, nil where its class says nothing.
+func overhead(pod *corev1.Pod) *runtimeapi.LinuxContainerResources {
+	if len(pod.Spec.Overhead) == 0 {
+		return nil
+	}
+	cpu := pod.Spec.Overhead.Cpu().MilliValue()
+	return &runtimeapi.LinuxContainerResources{CpuShares: sharesOf(cpu), CpuQuota: cgroup.Quota(cpu), CpuPeriod: cgroup.Period, MemoryLimitInBytes: pod.Spec.Overhead.Memory().Value()}
+}
+
+// sandboxResources are the pod's limits as CRI has them: without the overhead.
+func sandboxResources(pod *corev1.Pod, l cgroup.Limits) *runtimeapi.LinuxContainerResources {
+	o := pod.Spec.Overhead
+	r := &runtimeapi.LinuxContainerResources{CpuShares: sharesOf(l.MilliCPU - o.Cpu().MilliValue()), CpuPeriod: cgroup.Period}
+	if l.Quota > 0 {
+		r.CpuQuota = max(l.Quota-cgroup.Quota(o.Cpu().MilliValue()), 1000)
+	}
+	if l.Memory > 0 {
+		r.MemoryLimitInBytes = max(l.Memory-o.Memory().Value(), 1)
+	}
+	return r
 }
 
 // hostPorts lists the ports that the node answers for the pod.
