@@ -12,6 +12,7 @@ import (
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
+	"minato.dev/minato/internal/cache"
 )
 
 // answerList writes a page in the form that was asked for, out of stored or remembered bytes where that is possible.
@@ -28,9 +29,9 @@ func (c *call) answerList(p *page) error {
 	if c.out.Media == negotiate.Protobuf {
 		return c.protobufList(p, gvk)
 	}
-	items := make([][]byte, len(p.objects))
+	items := make([]cache.Rendering, len(p.objects))
 	for i, o := range p.objects {
-		item, err := c.res.item(o)
+		item, err := c.res.itemRendered(o)
 		if err != nil {
 			return err
 		}
@@ -40,7 +41,7 @@ func (c *call) answerList(p *page) error {
 }
 
 // jsonList frames rendered items by hand.
-func (c *call) jsonList(items [][]byte, lm metav1.ListMeta, gvk schema.GroupVersionKind) error {
+func (c *call) jsonList(items []cache.Rendering, lm metav1.ListMeta, gvk schema.GroupVersionKind) error {
 	m, err := json.Marshal(lm)
 	if err != nil {
 		return err
@@ -48,15 +49,17 @@ func (c *call) jsonList(items [][]byte, lm metav1.ListMeta, gvk schema.GroupVers
 	head := `{"kind":"` + gvk.Kind + `","apiVersion":"` + gvk.GroupVersion().String() + `","metadata":` + string(m) + `,"items":[`
 	size := len(head) + len(endOfItems) + max(0, len(items)-1)
 	for _, item := range items {
-		size += len(item)
+		size += item.Len()
 	}
 	body := func(b *body) {
 		b.string(head)
+		var scratch []byte
 		for i, item := range items {
 			if i > 0 {
 				b.string(",")
 			}
-			b.bytes(item)
+			scratch = item.AppendTo(scratch[:0])
+			b.bytes(scratch)
 		}
 		b.string(endOfItems)
 	}

@@ -43,13 +43,22 @@ func (r *resource) toVersion(obj api.Object) (runtime.Object, error) {
 
 // item is a cached object in JSON without its kind: rendered once, then remembered.
 func (r *resource) item(o *cache.Object) ([]byte, error) {
-	return o.Memo(r.memo+memoJSON, func() ([]byte, error) {
+	return o.Memo(r.memo+memoJSON, r.renderItem(o))
+}
+
+// itemRendered is item for those who append it to a buffer of theirs.
+func (r *resource) itemRendered(o *cache.Object) (cache.Rendering, error) {
+	return o.Rendered(r.memo+memoJSON, nil, r.renderItem(o))
+}
+
+func (r *resource) renderItem(o *cache.Object) func() ([]byte, error) {
+	return func() ([]byte, error) {
 		obj, err := r.served(o)
 		if err != nil {
 			return nil, err
 		}
 		return encodeItem(obj)
-	})
+	}
 }
 
 // message is a cached object's protobuf message without the resourceVersion where whole is false: then it is the stored

@@ -64,6 +64,9 @@ type resource struct {
 const (
 	memoJSON = iota
 	memoProtobuf
+	memoCells
+	memoMetadata
+	memoOldMetadata // in meta.k8s.io/v1beta1
 	memoKinds
 )
 

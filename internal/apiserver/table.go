@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
@@ -45,6 +47,9 @@ func (c *call) table(code int, objects []*cache.Object, lm metav1.ListMeta) erro
 	o, err := tableOptions(c.query)
 	if err != nil {
 		return err
+	}
+	if c.out.Media == negotiate.JSON && !c.out.Pretty && code == http.StatusOK && c.res.Kind != "FlowSchema" {
+		return c.tableList(objects, lm, o)
 	}
 	t := &metav1.Table{ListMeta: lm, Rows: make([]metav1.TableRow, 0, len(objects))}
 	if !o.NoHeaders {
@@ -103,11 +108,12 @@ func (r *resource) row(o *cache.Object, include metav1.IncludeObjectPolicy, vers
 	return row, nil
 }
 
-func (r *resource) cells(obj api.Object, now time.Time) ([]any, error) {
+func (r *resource) cells(o runtime.Object, now time.Time) ([]any, error) {
 	if r.Row == nil {
+		obj := o.(api.Object)
 		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format(time.RFC3339)}, nil
 	}
-	return r.Row(obj, now)
+	return r.Row(o, now)
 }
 
 // hideTemplateGeneration takes an annotation away that upstream shows with the whole DaemonSet only: there it is a field.
