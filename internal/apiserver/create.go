@@ -74,7 +74,7 @@ func isDryRun(d []string) bool { return slices.Contains(d, metav1.DryRunAll) }
 
 // createObject takes a new object of the storage type all the way.
 func (c *call) createObject(obj api.Object, options runtime.Object, manager string, dryRun bool) (*written, error) {
-	if obj.GetResourceVersion() != "" {
+	if obj.GetResourceVersion() != "" && !dryRun { // it is the store that minds
 		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
 	}
 	c.dedupOwners(obj, false)

@@ -37,7 +37,6 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.Req
 	if !res.Namespaced {
 		c.info.Namespace = ""
 	}
-	c.warn.add(res.deprecated)
 	if err := validName(info.Name); err != nil {
 		writeStatus(w, r, err)
 		return
@@ -49,6 +48,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.Req
 		}
 	}
 	if err == nil {
+		c.warn.add(res.deprecated)
 		err = verb(c)
 	}
 	if err != nil {
@@ -89,6 +89,9 @@ func (c *call) verb() (func(*call) error, error) {
 	}
 	if c.info.Name != "" && name == "create" || c.info.Name == "" && (name == "update" || name == "patch") {
 		return nil, methodNotAllowed()
+	}
+	if name == "deletecollection" && c.res.Namespaced && c.info.Namespace == "" {
+		return nil, methodNotAllowed() // of one namespace at a time
 	}
 	known := name
 	if !c.res.Stored() && name == "create" {
