@@ -9,17 +9,27 @@ import (
 
 // decide asks every plugin about every node and picks the best that fits. It is pure: draw breaks ties.
 func decide(p *framework.Pod, c framework.Cluster, plugins []framework.Plugin, draw *rand.Rand) Verdict {
-	v := Verdict{Nodes: len(c.Nodes), Refused: map[string][]string{}, Plugins: map[string]bool{}, Scores: map[string]int64{}}
+	v := Verdict{Nodes: len(c.Nodes), Refused: map[string][]string{}, Plugins: map[string]bool{}}
 	plugins = prepare(p, c, plugins)
+	var top []string // the nodes with the highest score so far
+	var most int64
 	for name, n := range c.Nodes {
 		if plugin, reasons := refuse(p, n, plugins); reasons != nil {
 			v.Refused[name] = reasons
 			v.Plugins[plugin] = true
 			continue
 		}
-		v.Scores[name] = score(p, n, plugins)
+		switch s := score(p, n, plugins); {
+		case len(top) == 0 || s > most:
+			top, most = append(top[:0], name), s
+		case s == most:
+			top = append(top, name)
+		}
 	}
-	v.Node = best(v.Scores, draw)
+	if len(top) > 0 {
+		sort.Strings(top) // the map has no order, and draw decides alone
+		v.Node = top[draw.IntN(len(top))]
+	}
 	return v
 }
 
@@ -56,21 +66,4 @@ func score(p *framework.Pod, n *framework.Node, plugins []framework.Plugin) (sum
 		}
 	}
 	return sum
-}
-
-func best(scores map[string]int64, draw *rand.Rand) string {
-	var top []string
-	for name, s := range scores {
-		switch {
-		case len(top) == 0 || s > scores[top[0]]:
-			top = append(top[:0], name)
-		case s == scores[top[0]]:
-			top = append(top, name)
-		}
-	}
-	if len(top) == 0 {
-		return ""
-	}
-	sort.Strings(top)
-	return top[draw.IntN(len(top))]
 }

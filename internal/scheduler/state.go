@@ -13,11 +13,12 @@ import (
 type state struct {
 	mu    sync.Mutex
 	nodes map[string]*framework.Node
-	at    map[string]string // pod (namespace/name) to the node that counts it
+	known map[string]*framework.Node // those of nodes whose object exists
+	at    map[string]string          // pod (namespace/name) to the node that counts it
 }
 
 func newState() *state {
-	return &state{nodes: map[string]*framework.Node{}, at: map[string]string{}}
+	return &state{nodes: map[string]*framework.Node{}, known: map[string]*framework.Node{}, at: map[string]string{}}
 }
 
 // node takes in a change of a node; new nil means that it is gone. It reports whether pods may fit now that did not.
@@ -25,6 +26,7 @@ func (s *state) node(old, new *corev1.Node) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if new == nil {
+		delete(s.known, old.Name)
 		if n := s.nodes[old.Name]; n != nil {
 			n.Node = nil
 			s.forget(old.Name)
@@ -33,10 +35,12 @@ func (s *state) node(old, new *corev1.Node) bool {
 	}
 	n := s.nodes[new.Name]
 	if n == nil {
-		s.nodes[new.Name] = framework.NewNode(new)
+		n = framework.NewNode(new)
+		s.nodes[new.Name], s.known[new.Name] = n, n
 		return true
 	}
 	gone := n.Node == nil
+	s.known[new.Name] = n
 	n.SetNode(new)
 	return gone || old == nil || mayFit(old, new)
 }
@@ -78,13 +82,7 @@ func (s *state) place(p *framework.Pod, node string) {
 func (s *state) decide(p *framework.Pod, f func(map[string]*framework.Node) Verdict) Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	nodes := make(map[string]*framework.Node, len(s.nodes))
-	for name, n := range s.nodes {
-		if n.Node != nil {
-			nodes[name] = n
-		}
-	}
-	v := f(nodes)
+	v := f(s.known)
 	if v.Node != "" {
 		s.place(p, v.Node)
 	}

@@ -12,7 +12,6 @@ type Verdict struct {
 	Nodes   int                 // how many were looked at
 	Refused map[string][]string // by node: reasons, in the words of the plugins
 	Plugins map[string]bool     // the plugins that refused any node
-	Scores  map[string]int64    // by node that fits
 }
 
 // Message is upstream's sentence for the PodScheduled condition and the FailedScheduling event.

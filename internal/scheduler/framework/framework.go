@@ -96,15 +96,18 @@ type Node struct {
 	Pods        map[string]*Pod // by namespace/name
 	Used        Resources
 	NonZeroUsed Resources
+	images      images
 }
 
 // NewNode returns a node without pods.
 func NewNode(n *corev1.Node) *Node {
-	return &Node{Node: n, Allocatable: amounts(n.Status.Allocatable), Pods: map[string]*Pod{}, Used: Resources{}, NonZeroUsed: Resources{}}
+	return &Node{Node: n, Allocatable: amounts(n.Status.Allocatable), Pods: map[string]*Pod{}, Used: Resources{}, NonZeroUsed: Resources{}, images: newImages(n)}
 }
 
 // SetNode takes over a changed node object and keeps the pods.
-func (n *Node) SetNode(o *corev1.Node) { n.Node, n.Allocatable = o, amounts(o.Status.Allocatable) }
+func (n *Node) SetNode(o *corev1.Node) {
+	n.Node, n.Allocatable, n.images = o, amounts(o.Status.Allocatable), newImages(o)
+}
 
 // Add counts p on the node, in the place of an older p of the same name.
 func (n *Node) Add(p *Pod) {

@@ -1,7 +1,7 @@
 package plugins
 
 import (
-	corev1 "k8s.io/api/core/v1"
+	"strings"
 
 	"minato.dev/minato/internal/scheduler/framework"
 )
@@ -24,26 +24,64 @@ const (
 	defaultDockerHubNS = "docker.io/library/"
 )
 
-// Score scales the bytes of the pod's images on the node.
-func (ImageLocality) Score(p *framework.Pod, n *framework.Node) int64 {
-	sum := int64(0)
-	for i := range p.Spec.Containers {
-		sum += present(n.Node, p.Spec.Containers[i].Image)
-	}
-	most := int64(maxPresentEach) * int64(len(p.Spec.Containers))
-	sum = min(max(sum, minPresent), most)
-	return 100 * (sum - minPresent) / (most - minPresent)
+// locality is ImageLocality for one pod.
+type locality struct {
+	ImageLocality
+	images [][]framework.ImageName // for each container: the names that its image may have on a node
 }
 
-func present(n *corev1.Node, image string) int64 {
-	for _, have := range n.Status.Images {
-		for _, name := range have.Names {
-			switch name {
-			case image, image + defaultTag, defaultDockerHub + image, defaultDockerHubNS + image,
-				defaultDockerHub + image + defaultTag, defaultDockerHubNS + image + defaultTag:
-				return have.SizeBytes
+// Prepare works out the names once for all nodes.
+func (ImageLocality) Prepare(p *framework.Pod, _ framework.Cluster) framework.Plugin {
+	l := &locality{}
+	for i := range p.Spec.Containers {
+		var names []framework.ImageName
+		for _, name := range imageNames(p.Spec.Containers[i].Image) {
+			names = append(names, framework.NewImageName(name))
+		}
+		l.images = append(l.images, names)
+	}
+	return l
+}
+
+// imageNames are those under which a node may report an image: with the tag that stands for none, and with the registry
+// that stands for none.
+func imageNames(image string) []string {
+	names := []string{image}
+	if strings.LastIndex(image, ":") <= strings.LastIndex(image, "/") {
+		names = append(names, image+defaultTag)
+	}
+	first, rest, path := strings.Cut(image, "/")
+	if path && (strings.ContainsAny(first, ".:") || first == "localhost") {
+		return names
+	}
+	hub := []string{defaultDockerHub}
+	if !path || rest == "" {
+		hub = append(hub, defaultDockerHubNS)
+	}
+	all := names
+	for _, h := range hub {
+		for _, n := range names {
+			all = append(all, h+n)
+		}
+	}
+	return all
+}
+
+// Score scales the bytes of the pod's images on the node.
+func (l *locality) Score(_ *framework.Pod, n *framework.Node) int64 {
+	if len(l.images) == 0 {
+		return 0
+	}
+	sum := int64(0)
+	for _, names := range l.images {
+		for _, name := range names {
+			if size := n.ImageSize(name); size > 0 {
+				sum += size
+				break
 			}
 		}
 	}
-	return 0
+	most := int64(maxPresentEach) * int64(len(l.images))
+	sum = min(max(sum, minPresent), most)
+	return 100 * (sum - minPresent) / (most - minPresent)
 }

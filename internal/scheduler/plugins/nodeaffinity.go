@@ -15,9 +15,37 @@ func (NodeAffinity) Name() string { return "NodeAffinity" }
 // Weight is upstream's.
 func (NodeAffinity) Weight() int64 { return 2 }
 
+// wanted is NodeAffinity for one pod, its terms read.
+type wanted struct {
+	NodeAffinity
+	required  nodeaffinity.RequiredNodeAffinity
+	preferred *nodeaffinity.PreferredSchedulingTerms // nil: none
+	all       int64                                  // weight of the preferred terms
+}
+
+// Prepare reads the pod's terms once for all nodes.
+func (NodeAffinity) Prepare(p *framework.Pod, _ framework.Cluster) framework.Plugin {
+	return readAffinity(p)
+}
+
+func readAffinity(p *framework.Pod) *wanted {
+	w := &wanted{required: nodeaffinity.GetRequiredNodeAffinity(p.Pod)}
+	a := p.Spec.Affinity
+	if a == nil || a.NodeAffinity == nil {
+		return w
+	}
+	for _, t := range a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
+		w.all += int64(t.Weight)
+	}
+	if terms, err := nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution); err == nil && w.all > 0 {
+		w.preferred = terms
+	}
+	return w
+}
+
 // Filter refuses nodes that the required terms do not match.
-func (NodeAffinity) Filter(p *framework.Pod, n *framework.Node) []string {
-	ok, err := nodeaffinity.GetRequiredNodeAffinity(p.Pod).Match(n.Node)
+func (w *wanted) Filter(_ *framework.Pod, n *framework.Node) []string {
+	ok, err := w.required.Match(n.Node)
 	if err != nil {
 		return []string{"node(s) could not be matched: " + err.Error()}
 	}
@@ -28,22 +56,9 @@ func (NodeAffinity) Filter(p *framework.Pod, n *framework.Node) []string {
 }
 
 // Score is the share of the preferred terms' weight that the node matches.
-func (NodeAffinity) Score(p *framework.Pod, n *framework.Node) int64 {
-	a := p.Spec.Affinity
-	if a == nil || a.NodeAffinity == nil || len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) == 0 {
+func (w *wanted) Score(_ *framework.Pod, n *framework.Node) int64 {
+	if w.preferred == nil {
 		return 0
 	}
-	preferred := a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
-	terms, err := nodeaffinity.NewPreferredSchedulingTerms(preferred)
-	if err != nil {
-		return 0
-	}
-	all := int64(0)
-	for _, t := range preferred {
-		all += int64(t.Weight)
-	}
-	if all == 0 {
-		return 0
-	}
-	return 100 * terms.Score(n.Node) / all
+	return 100 * w.preferred.Score(n.Node) / w.all
 }

@@ -24,7 +24,7 @@ func (NodeResourcesFit) Filter(p *framework.Pod, n *framework.Node) []string {
 	if int64(len(n.Pods))+1 > n.Allocatable[corev1.ResourcePods] {
 		short = append(short, "Too many pods")
 	}
-	names := make([]string, 0, len(p.Requests))
+	var names []string
 	for name, want := range p.Requests {
 		if want > 0 && want > n.Allocatable[name]-n.Used[name] {
 			names = append(names, string(name))

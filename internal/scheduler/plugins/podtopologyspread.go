@@ -20,7 +20,8 @@ func (PodTopologySpread) Name() string { return "PodTopologySpread" }
 type constraint struct {
 	*corev1.TopologySpreadConstraint
 	selector labels.Selector
-	self     int64 // 1 where the pod itself is counted
+	affinity *wanted // what the pod says of nodes
+	self     int64   // 1 where the pod itself is counted
 	counts   map[string]int64
 	least    int64
 }
@@ -54,7 +55,7 @@ func (PodTopologySpread) Prepare(p *framework.Pod, c framework.Cluster) framewor
 }
 
 func newConstraint(p *framework.Pod, c *corev1.TopologySpreadConstraint) *constraint {
-	t := &constraint{TopologySpreadConstraint: c, selector: framework.Selector(c.LabelSelector), counts: map[string]int64{}}
+	t := &constraint{TopologySpreadConstraint: c, selector: framework.Selector(c.LabelSelector), affinity: readAffinity(p), counts: map[string]int64{}}
 	for _, key := range c.MatchLabelKeys {
 		if v, ok := p.Labels[key]; ok {
 			if r, err := labels.NewRequirement(key, "in", []string{v}); err == nil {
@@ -103,7 +104,7 @@ func hasAllKeys(n *framework.Node, list []*constraint) bool {
 // letsIn applies nodeAffinityPolicy (Honor unless it says otherwise) and nodeTaintsPolicy (Ignore).
 func (t *constraint) letsIn(p *framework.Pod, n *framework.Node) bool {
 	if t.NodeAffinityPolicy == nil || *t.NodeAffinityPolicy == corev1.NodeInclusionPolicyHonor {
-		if (NodeAffinity{}).Filter(p, n) != nil {
+		if t.affinity.Filter(p, n) != nil {
 			return false
 		}
 	}
