@@ -140,7 +140,7 @@ func checkHoled(t testing.TB, path string, n int) {
 func TestKillBoth(t *testing.T) {
 	n, ctx := newNode(t), ctxFor(t)
 	n.check = checkHoled
-	lost := n.start(nil, "sleep", "0.3")
+	lost := n.start(nil, "sleep", "1000")
 	before, err := n.State(ctx, lost.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +151,8 @@ func TestKillBoth(t *testing.T) {
 		_ = syscall.Kill(i.Pid, syscall.SIGSTOP) // so that it cannot replace its keeper in between
 		kill9(i.KeeperPid)
 		kill9(i.Pid)
-		eventually(t, "the short container's end", func() bool {
+		kill9(before.Pid)
+		eventually(t, "the other container's end", func() bool {
 			_, err := os.Stat(fmt.Sprintf("/proc/%d", before.Pid))
 			return err != nil
 		})

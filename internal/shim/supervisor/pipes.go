@@ -30,20 +30,18 @@ func newPipes(terminal, stdin bool) (p *pipes, err error) {
 			closeFiles(p.stdin, p.outs[0], p.outs[1], p.consoleOurs)
 		}
 	}()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return p, err
-	}
-	p.theirs = [3]*os.File{null, null, null}
-	if terminal {
-		p.consoleOurs, p.consoleTheirs, err = socketpair()
-		return p, err
-	}
-	if stdin {
+	if stdin && !terminal {
 		if p.theirs[0], p.stdin, err = os.Pipe(); err != nil {
 			return p, err
 		}
 		p.inodes[0] = inode(p.theirs[0])
+	} else if p.theirs[0], err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		return p, err
+	}
+	if terminal {
+		p.theirs[1], p.theirs[2] = p.theirs[0], p.theirs[0]
+		p.consoleOurs, p.consoleTheirs, err = socketpair()
+		return p, err
 	}
 	for i := range p.outs {
 		if p.outs[i], p.theirs[1+i], err = outputPipe(); err != nil {
