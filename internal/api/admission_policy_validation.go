@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,33 +12,64 @@ import (
 	"k8s.io/kubernetes/pkg/apis/admissionregistration"
 )
 
-func validValidatingPolicy(p *admissionregistration.ValidatingAdmissionPolicy) field.ErrorList {
+// validValidatingPolicy checks a policy; old is nil on create.
+func validValidatingPolicy(p, old *admissionregistration.ValidatingAdmissionPolicy) field.ErrorList {
 	errs, spec, path := validName(&p.ObjectMeta), &p.Spec, field.NewPath("spec")
-	errs = append(errs, validPolicyBase(path, spec.FailurePolicy, spec.ParamKind, spec.MatchConstraints, spec.MatchConditions, spec.Variables)...)
+	base := policyBase{spec.FailurePolicy, spec.ParamKind, spec.MatchConstraints, spec.MatchConditions, spec.Variables}
+	var had []string
+	keep := false
+	if old != nil {
+		had = validatingTexts(&old.Spec)
+		keep = sameValue(spec.ParamKind, old.Spec.ParamKind) && sameValue(spec.MatchConditions, old.Spec.MatchConditions)
+	}
+	x := newExpressions(len(spec.Variables) > 0, spec.ParamKind != nil, had)
+	errs = append(errs, base.valid(path, x, keep)...)
 	if len(spec.Validations) == 0 && len(spec.AuditAnnotations) == 0 {
 		const need = "validations or auditAnnotations must contain at least one item"
 		return append(errs, field.Required(path.Child("validations"), need), field.Required(path.Child("auditAnnotations"), need))
 	}
 	for i := range spec.Validations {
-		errs = append(errs, validPolicyRule(path.Child("validations").Index(i), &spec.Validations[i])...)
+		errs = append(errs, validPolicyRule(path.Child("validations").Index(i), &spec.Validations[i], x)...)
 	}
-	return append(errs, validAuditAnnotations(path.Child("auditAnnotations"), p.Name, spec.AuditAnnotations)...)
+	return append(errs, validAuditAnnotations(path.Child("auditAnnotations"), p.Name, spec.AuditAnnotations, x)...)
 }
 
-// validPolicyBase is what validating and mutating policies share.
-func validPolicyBase(path *field.Path, failure *admissionregistration.FailurePolicyType, kind *admissionregistration.ParamKind, match *admissionregistration.MatchResources,
-	conditions []admissionregistration.MatchCondition, variables []admissionregistration.Variable) field.ErrorList {
-	errs := oneOf(path.Child("failurePolicy"), failure, true, admissionregistration.Ignore, admissionregistration.Fail)
-	errs = append(errs, validParamKind(path.Child("paramKind"), kind)...)
-	if match == nil {
+// validatingTexts are all expressions of a policy, as they are compiled.
+func validatingTexts(spec *admissionregistration.ValidatingAdmissionPolicySpec) []string {
+	out := texts(spec.MatchConditions)
+	for _, v := range spec.Validations {
+		out = append(out, v.Expression, v.MessageExpression)
+	}
+	for _, a := range spec.AuditAnnotations {
+		out = append(out, strings.TrimSpace(a.ValueExpression))
+	}
+	return out
+}
+
+// policyBase is what validating and mutating policies share.
+type policyBase struct {
+	failure    *admissionregistration.FailurePolicyType
+	kind       *admissionregistration.ParamKind
+	match      *admissionregistration.MatchResources
+	conditions []admissionregistration.MatchCondition
+	variables  []admissionregistration.Variable
+}
+
+// valid checks the base; keep says that its conditions are known to be good.
+func (b *policyBase) valid(path *field.Path, x *expressions, keep bool) field.ErrorList {
+	errs := oneOf(path.Child("failurePolicy"), b.failure, true, admissionregistration.Ignore, admissionregistration.Fail)
+	errs = append(errs, validParamKind(path.Child("paramKind"), b.kind)...)
+	if b.match == nil {
 		errs = append(errs, field.Required(path.Child("matchConstraints"), ""))
-	} else if len(match.ResourceRules) == 0 {
+	} else if len(b.match.ResourceRules) == 0 {
 		errs = append(errs, field.Required(path.Child("matchConstraints", "resourceRules"), ""))
 	}
-	errs = append(errs, validMatch(path.Child("matchConstraints"), match)...)
-	errs = append(errs, validConditions(path.Child("matchConditions"), conditions)...)
-	for i, v := range variables {
-		errs = append(errs, validVariable(path.Child("variables").Index(i), v)...)
+	errs = append(errs, validMatch(path.Child("matchConstraints"), b.match)...)
+	if !keep {
+		errs = append(errs, validConditions(path.Child("matchConditions"), b.conditions, x)...)
+	}
+	for i, v := range b.variables {
+		errs = append(errs, validVariable(path.Child("variables").Index(i), v, x)...)
 	}
 	return errs
 }
@@ -47,7 +79,7 @@ var celReserved = []string{"true", "false", "null", "in", "as", "break", "const"
 
 var celName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9]*$`)
 
-func validVariable(path *field.Path, v admissionregistration.Variable) field.ErrorList {
+func validVariable(path *field.Path, v admissionregistration.Variable, x *expressions) field.ErrorList {
 	var errs field.ErrorList
 	switch {
 	case strings.TrimSpace(v.Name) == "":
@@ -56,19 +88,23 @@ func validVariable(path *field.Path, v admissionregistration.Variable) field.Err
 		errs = append(errs, field.Invalid(path.Child("name"), v.Name, "must be a valid CEL identifier"))
 	}
 	if strings.TrimSpace(v.Expression) == "" {
-		errs = append(errs, field.Required(path.Child("expression"), "expression is not specified"))
+		return append(errs, field.Required(path.Child("expression"), "expression is not specified"))
 	}
-	return errs
+	return append(errs, x.variable(path.Child("expression"), v.Name, v.Expression)...)
 }
 
-func validPolicyRule(path *field.Path, v *admissionregistration.Validation) field.ErrorList {
+func validPolicyRule(path *field.Path, v *admissionregistration.Validation, x *expressions) field.ErrorList {
 	var errs field.ErrorList
 	blank := func(s string) bool { return s != "" && strings.TrimSpace(s) == "" }
 	if strings.TrimSpace(v.Expression) == "" {
 		errs = append(errs, field.Required(path.Child("expression"), "expression is not specified"))
+	} else {
+		errs = append(errs, x.condition(path.Child("expression"), v.Expression)...)
 	}
 	if blank(v.MessageExpression) {
 		errs = append(errs, field.Invalid(path.Child("messageExpression"), v.MessageExpression, "must be non-empty if specified"))
+	} else if v.MessageExpression != "" {
+		errs = append(errs, x.message(path.Child("messageExpression"), v.MessageExpression)...)
 	}
 	switch {
 	case blank(v.Message):
@@ -79,7 +115,7 @@ func validPolicyRule(path *field.Path, v *admissionregistration.Validation) fiel
 	return append(errs, oneOf(path.Child("reason"), v.Reason, false, metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge)...)
 }
 
-func validAuditAnnotations(path *field.Path, policy string, list []admissionregistration.AuditAnnotation) field.ErrorList {
+func validAuditAnnotations(path *field.Path, policy string, list []admissionregistration.AuditAnnotation, x *expressions) field.ErrorList {
 	const most, longest = 20, 5 * 1024
 	var errs field.ErrorList
 	if len(list) > most {
@@ -100,24 +136,49 @@ func validAuditAnnotations(path *field.Path, policy string, list []admissionregi
 		switch {
 		case strings.TrimSpace(a.ValueExpression) == "":
 			errs = append(errs, field.Required(value, "valueExpression is not specified"))
-		case len(a.ValueExpression) > longest:
-			errs = append(errs, field.Required(value, "must not exceed 5kB in length"))
+		case len(strings.TrimSpace(a.ValueExpression)) > longest:
+			errs = append(errs, field.Required(value, fmt.Sprintf("must not exceed %d bytes in length", longest)))
+		default:
+			errs = append(errs, x.annotation(value, a.ValueExpression)...)
 		}
 	}
 	return errs
 }
 
-func validMutatingPolicy(p *admissionregistration.MutatingAdmissionPolicy) field.ErrorList {
+// validMutatingPolicy checks a policy; old is nil on create.
+func validMutatingPolicy(p, old *admissionregistration.MutatingAdmissionPolicy) field.ErrorList {
 	errs, spec, path := validName(&p.ObjectMeta), &p.Spec, field.NewPath("spec")
-	errs = append(errs, validPolicyBase(path, spec.FailurePolicy, spec.ParamKind, spec.MatchConstraints, spec.MatchConditions, spec.Variables)...)
+	base := policyBase{spec.FailurePolicy, spec.ParamKind, spec.MatchConstraints, spec.MatchConditions, spec.Variables}
+	var had []string
+	keep := false
+	if old != nil {
+		had = mutatingTexts(&old.Spec)
+		keep = sameValue(spec.ParamKind, old.Spec.ParamKind) && sameValue(spec.MatchConditions, old.Spec.MatchConditions)
+	}
+	x := newExpressions(true, spec.ParamKind != nil, had)
+	errs = append(errs, base.valid(path, x, keep)...)
 	errs = append(errs, noDelete(path.Child("matchConstraints"), spec.MatchConstraints)...)
 	if len(spec.Mutations) == 0 {
 		errs = append(errs, field.Required(path.Child("mutations"), "mutations must contain at least one item"))
 	}
 	for i := range spec.Mutations {
-		errs = append(errs, validMutation(path.Child("mutations").Index(i), &spec.Mutations[i])...)
+		errs = append(errs, validMutation(path.Child("mutations").Index(i), &spec.Mutations[i], x)...)
 	}
 	return append(errs, oneOf(path.Child("reinvocationPolicy"), &spec.ReinvocationPolicy, true, admissionregistration.NeverReinvocationPolicy, admissionregistration.IfNeededReinvocationPolicy)...)
+}
+
+// mutatingTexts are all expressions of a policy, as they are compiled.
+func mutatingTexts(spec *admissionregistration.MutatingAdmissionPolicySpec) []string {
+	out := texts(spec.MatchConditions)
+	for _, m := range spec.Mutations {
+		if m.ApplyConfiguration != nil {
+			out = append(out, strings.TrimSpace(m.ApplyConfiguration.Expression))
+		}
+		if m.JSONPatch != nil {
+			out = append(out, strings.TrimSpace(m.JSONPatch.Expression))
+		}
+	}
+	return out
 }
 
 // noDelete: there is nothing to change in an object that goes away.
@@ -135,7 +196,7 @@ func noDelete(path *field.Path, m *admissionregistration.MatchResources) field.E
 	return errs
 }
 
-func validMutation(path *field.Path, m *admissionregistration.Mutation) field.ErrorList {
+func validMutation(path *field.Path, m *admissionregistration.Mutation, x *expressions) field.ErrorList {
 	patch, apply := path.Child("jsonPatch"), path.Child("applyConfiguration")
 	var errs field.ErrorList
 	switch m.PatchType {
@@ -143,7 +204,9 @@ func validMutation(path *field.Path, m *admissionregistration.Mutation) field.Er
 		if m.JSONPatch == nil {
 			errs = append(errs, field.Required(patch, "must be specified when patchType is JSONPatch"))
 		} else if strings.TrimSpace(m.JSONPatch.Expression) == "" {
-			errs = append(errs, field.Required(patch.Child("expression"), "expression is not specified"))
+			errs = append(errs, field.Required(patch.Child("expression"), ""))
+		} else {
+			errs = append(errs, x.patch(patch.Child("expression"), m.JSONPatch.Expression, "JSONPatch")...)
 		}
 		if m.ApplyConfiguration != nil {
 			errs = append(errs, field.Invalid(apply, "{applyConfiguration}", "must not be specified when patchType is JSONPatch"))
@@ -152,7 +215,9 @@ func validMutation(path *field.Path, m *admissionregistration.Mutation) field.Er
 		if m.ApplyConfiguration == nil {
 			errs = append(errs, field.Required(apply, "must be specified when patchType is ApplyConfiguration"))
 		} else if strings.TrimSpace(m.ApplyConfiguration.Expression) == "" {
-			errs = append(errs, field.Required(apply.Child("expression"), "expression is not specified"))
+			errs = append(errs, field.Required(apply.Child("expression"), ""))
+		} else {
+			errs = append(errs, x.patch(apply.Child("expression"), m.ApplyConfiguration.Expression, "Object")...)
 		}
 		if m.JSONPatch != nil {
 			errs = append(errs, field.Invalid(patch, "{jsonPatch}", "must not be specified when patchType is ApplyConfiguration"))

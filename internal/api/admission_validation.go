@@ -17,7 +17,7 @@ import (
 )
 
 // Validation of the admission kinds is written here and not taken from upstream, whose package draws in the whole policy
-// plugin with its informers. CEL expressions are not compiled here: the policy engine does, and reports.
+// plugin with its informers.
 
 // validName is the rule for the names of all these kinds.
 func validName(obj *metav1.ObjectMeta) field.ErrorList {
@@ -111,7 +111,7 @@ func validResources(path *field.Path, list []string) field.ErrorList {
 	return errs
 }
 
-func validConditions(path *field.Path, list []admissionregistration.MatchCondition) field.ErrorList {
+func validConditions(path *field.Path, list []admissionregistration.MatchCondition, x *expressions) field.ErrorList {
 	const most = 64
 	var errs field.ErrorList
 	if len(list) > most {
@@ -121,6 +121,8 @@ func validConditions(path *field.Path, list []admissionregistration.MatchConditi
 	for i, c := range list {
 		if strings.TrimSpace(c.Expression) == "" {
 			errs = append(errs, field.Required(path.Index(i).Child("expression"), ""))
+		} else {
+			errs = append(errs, x.match(path.Index(i).Child("expression"), c.Expression)...)
 		}
 		switch {
 		case c.Name == "":

@@ -20,7 +20,7 @@ func mutatingAdmissionPolicy() kind {
 			PrepareForUpdate: prepareUpdate(func(p, old *admissionregistration.MutatingAdmissionPolicy) { bump(p, old, p.Spec, old.Spec) }),
 			Validate: func(ctx context.Context, r *Request, obj Object) field.ErrorList {
 				p := obj.(*admissionregistration.MutatingAdmissionPolicy)
-				errs := append(validMutatingPolicy(p), staticSuffix(p.Name)...)
+				errs := append(validMutatingPolicy(p, nil), staticSuffix(p.Name)...)
 				if len(errs) > 0 {
 					return errs
 				}
@@ -28,7 +28,7 @@ func mutatingAdmissionPolicy() kind {
 			},
 			ValidateUpdate: func(ctx context.Context, r *Request, obj, was Object) field.ErrorList {
 				p, old := obj.(*admissionregistration.MutatingAdmissionPolicy), was.(*admissionregistration.MutatingAdmissionPolicy)
-				errs := validMutatingPolicy(p)
+				errs := validMutatingPolicy(p, old)
 				if len(errs) > 0 || samePointer(p.Spec.ParamKind, old.Spec.ParamKind) {
 					return errs
 				}

@@ -36,7 +36,7 @@ func validatingAdmissionPolicy() kind {
 			}),
 			Validate: func(ctx context.Context, r *Request, obj Object) field.ErrorList {
 				p := obj.(*admissionregistration.ValidatingAdmissionPolicy)
-				errs := append(validValidatingPolicy(p), staticSuffix(p.Name)...)
+				errs := append(validValidatingPolicy(p, nil), staticSuffix(p.Name)...)
 				if len(errs) > 0 {
 					return errs
 				}
@@ -44,7 +44,7 @@ func validatingAdmissionPolicy() kind {
 			},
 			ValidateUpdate: func(ctx context.Context, r *Request, obj, was Object) field.ErrorList {
 				p, old := obj.(*admissionregistration.ValidatingAdmissionPolicy), was.(*admissionregistration.ValidatingAdmissionPolicy)
-				errs := validValidatingPolicy(p)
+				errs := validValidatingPolicy(p, old)
 				if len(errs) > 0 || samePointer(p.Spec.ParamKind, old.Spec.ParamKind) {
 					return errs
 				}

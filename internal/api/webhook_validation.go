@@ -35,9 +35,10 @@ func validHooks(hooks, old []hook) field.ErrorList {
 	for _, h := range old {
 		had[h.name] = h
 	}
+	keep := len(old) > 0 && sameConditions(hooks, old)
 	for i, h := range hooks {
 		path := field.NewPath("webhooks").Index(i)
-		errs = append(errs, validHook(path, h, had[h.name])...)
+		errs = append(errs, validHook(path, h, had[h.name], keep)...)
 		if seen[h.name] {
 			errs = append(errs, field.Duplicate(path.Child("name"), h.name))
 		}
@@ -46,7 +47,21 @@ func validHooks(hooks, old []hook) field.ErrorList {
 	return errs
 }
 
-func validHook(path *field.Path, h, old hook) field.ErrorList {
+// sameConditions says whether no condition has changed, so that those of an older version need not be compiled again.
+func sameConditions(hooks, old []hook) bool {
+	return slices.EqualFunc(hooks, old, func(a, b hook) bool { return sameValue(a.conditions, b.conditions) })
+}
+
+func texts(list []admissionregistration.MatchCondition) []string {
+	out := make([]string, len(list))
+	for i, c := range list {
+		out[i] = strings.TrimSpace(c.Expression)
+	}
+	return out
+}
+
+// validHook checks one webhook; keep says that its conditions are known to be good.
+func validHook(path *field.Path, h, old hook, keep bool) field.ErrorList {
 	errs := utilvalidation.IsFullyQualifiedName(path.Child("name"), h.name)
 	errs = append(errs, validRules(path.Child("rules"), h.rules)...)
 	errs = append(errs, oneOf(path.Child("failurePolicy"), h.failure, false, admissionregistration.Ignore, admissionregistration.Fail)...)
@@ -62,7 +77,9 @@ func validHook(path *field.Path, h, old hook) field.ErrorList {
 		errs = append(errs, validSelector(path.Child("objectSelector"), h.object)...)
 	}
 	errs = append(errs, validClient(path.Child("clientConfig"), &h.client)...)
-	errs = append(errs, validConditions(path.Child("matchConditions"), h.conditions)...)
+	if !keep {
+		errs = append(errs, validConditions(path.Child("matchConditions"), h.conditions, newExpressions(false, false, texts(old.conditions)))...)
+	}
 	return append(errs, validReviewVersions(path.Child("admissionReviewVersions"), h.versions)...)
 }
 

@@ -18,6 +18,7 @@ var grants = []grant{
 	{"k8s.io/kubernetes/plugin/pkg/auth/authorizer/node", "the graph of the node authorizer, fed from the cache"},
 
 	{"k8s.io/apiserver/pkg/admission", "the errors and the attribute types that piecemeal helpers ask for"},
+	{"k8s.io/apiserver/pkg/admission/plugin/cel", "the compiler of policies' expressions: what it takes is the definition of the API"},
 	{"k8s.io/apiserver/pkg/apis/...", "wire types"},
 	{"k8s.io/apiserver/pkg/authentication/...", "authenticator interfaces, x509, service account claims, token cache"},
 	{"k8s.io/apiserver/pkg/authorization/...", "authorizer interfaces"},
