@@ -8,7 +8,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,14 +19,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"minato.dev/minato/bench/report"
 	"minato.dev/minato/bench/sides"
 )
-
-const perRound = 4
 
 func main() {
 	var f sides.Flags
@@ -36,23 +37,34 @@ func main() {
 		func(ctx context.Context, r *report.Result) error { return list(ctx, f, *pods, *rounds, r) })
 }
 
-// kinds are the ways to ask.
-var kinds = []struct {
-	name, accept string
-	reach        float64
-	compress     bool
-}{
-	{"protobuf", runtime.ContentTypeProtobuf, 4, false},
-	{"JSON", runtime.ContentTypeJSON, 5, false},
-	{"protobuf, gzip", runtime.ContentTypeProtobuf, 0, true},
-	{"JSON, gzip", runtime.ContentTypeJSON, 0, true},
+// kind is one way to ask.
+type kind struct {
+	name, query, accept string
+	perRound, pods      int // pods in the answer; 0: all
+	reach               float64
+	compress            bool
 }
+
+// kinds are the ways to ask. perRound makes a round long enough for the clock of the kernel's accounts.
+var kinds = []kind{
+	{"protobuf", "", runtime.ContentTypeProtobuf, 4, 0, 4, false},
+	{"JSON", "", runtime.ContentTypeJSON, 4, 0, 5, false},
+	{"Table", "", asTable, 4, 0, 5, false},
+	{"protobuf, gzip", "", runtime.ContentTypeProtobuf, 4, 0, 0, true},
+	{"JSON, gzip", "", runtime.ContentTypeJSON, 4, 0, 0, true},
+	{"one by its name, JSON", "?fieldSelector=metadata.name%3Dweb-005000", runtime.ContentTypeJSON, 100, 1, 5, false},
+	{"those of a node, JSON", "?fieldSelector=spec.nodeName%3Dnode-0500", runtime.ContentTypeJSON, 100, 10, 5, false},
+	{"one by its address, JSON", "?fieldSelector=status.podIP%3D10.244.20.2", runtime.ContentTypeJSON, 100, 1, 5, false},
+}
+
+// asTable is what kubectl asks for.
+const asTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 // result holds one LIST's cost, from each round.
 type result struct{ server, client, wall []time.Duration }
 
 func list(ctx context.Context, f sides.Flags, pods, rounds int, r *report.Result) (err error) {
-	both, err := sides.Both(ctx, f, sides.Pods(pods))
+	both, err := sides.Both(ctx, f, sides.Fleet(pods, pods/10))
 	if err != nil {
 		return err
 	}
@@ -62,43 +74,51 @@ func list(ctx context.Context, f sides.Flags, pods, rounds int, r *report.Result
 		}
 	}()
 	for _, k := range kinds {
+		if k.pods > 0 && pods != 10000 {
+			continue // the selectors name pods of ten thousand
+		}
 		var first [2]time.Duration
 		var res [2]result
 		var size int64
 		for i, s := range both {
 			c := s.Client(k.compress)
-			if err := check(ctx, c, s.URL, k.accept, pods); err != nil {
-				return fmt.Errorf("%s: %w", s.Name, err)
+			if err := k.check(ctx, c, s.URL, pods); err != nil {
+				return fmt.Errorf("%s: %s: %w", s.Name, k.name, err)
 			}
 			once := result{}
-			if size, err = round(ctx, s, c, k.accept, 1, &once); err != nil {
+			if size, err = round(ctx, s, c, k.query, k.accept, 1, &once); err != nil {
 				return err
 			}
 			first[i] = once.server[0]
 		}
 		for range rounds {
 			for i, s := range both {
-				if size, err = round(ctx, s, s.Client(k.compress), k.accept, perRound, &res[i]); err != nil {
+				if size, err = round(ctx, s, s.Client(k.compress), k.query, k.accept, k.perRound, &res[i]); err != nil {
 					return err
 				}
 			}
 		}
-		group := fmt.Sprintf("%d pods, %s, %.1f MB", pods, k.name, report.MB(size))
+		group := fmt.Sprintf("%d pods, %s, %.2g MB", pods, k.name, report.MB(size))
 		add := func(name string, of func(result) *report.Value) *report.Row {
 			r.Add(report.Row{Group: group, Name: name, Unit: report.Millis, Ours: of(res[0]), Theirs: of(res[1])})
 			return &r.Rows[len(r.Rows)-1]
 		}
 		cpu := add("server CPU", func(x result) *report.Value { return report.Median(report.Ms(x.server...)) })
-		cpu.Reach.Ratio, cpu.Key = k.reach, k.reach != 0
+		if k.pods == 0 {
+			cpu.Reach.Ratio, cpu.Key = k.reach, k.reach != 0
+		}
 		r.Add(report.Row{Group: group, Name: "server CPU of the first", Unit: report.Millis, Ours: report.Just(report.Ms(first[0])[0]), Theirs: report.Just(report.Ms(first[1])[0])})
-		add("until the client has it", func(x result) *report.Value { return report.Median(report.Ms(x.wall...)) })
+		wall := add("until the client has it", func(x result) *report.Value { return report.Median(report.Ms(x.wall...)) })
+		if k.pods > 0 {
+			wall.Reach.Ratio, wall.Key = k.reach, true
+		}
 		add("the client's CPU", func(x result) *report.Value { return report.Median(report.Ms(x.client...)) })
 	}
 	return sides.AddMemory(r, both...)
 }
 
 // round lists n times and notes the cost of one.
-func round(ctx context.Context, s *sides.Side, c *http.Client, accept string, n int, r *result) (size int64, err error) {
+func round(ctx context.Context, s *sides.Side, c *http.Client, query, accept string, n int, r *result) (size int64, err error) {
 	defer c.CloseIdleConnections()
 	cpu, err := s.CPU()
 	if err != nil {
@@ -106,7 +126,7 @@ func round(ctx context.Context, s *sides.Side, c *http.Client, accept string, n 
 	}
 	own, began := sides.Own(), time.Now()
 	for range n {
-		if size, err = get(ctx, c, s.URL, accept, io.Discard); err != nil {
+		if size, err = get(ctx, c, s.URL, query, accept, io.Discard); err != nil {
 			return 0, fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
@@ -117,8 +137,8 @@ func round(ctx context.Context, s *sides.Side, c *http.Client, accept string, n 
 	return size, err
 }
 
-func get(ctx context.Context, c *http.Client, url, accept string, into io.Writer) (int64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/v1/pods", nil)
+func get(ctx context.Context, c *http.Client, url, query, accept string, into io.Writer) (int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/v1/pods"+query, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -134,32 +154,42 @@ func get(ctx context.Context, c *http.Client, url, accept string, into io.Writer
 	return io.Copy(into, resp.Body)
 }
 
-// check asks for a few pods and counts those that are told to remain, so that both sides have all.
-func check(ctx context.Context, c *http.Client, url, accept string, want int) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/v1/pods?limit=10", nil)
-	if err != nil {
+// check compares the number of pods in the answer, or that are told to remain after a few, with what it should be, so
+// that both sides do the same work.
+func (k kind) check(ctx context.Context, c *http.Client, url string, want int) error {
+	query := k.query
+	if k.pods > 0 {
+		want = k.pods
+	} else {
+		query = "?limit=10"
+	}
+	var b bytes.Buffer
+	if _, err := get(ctx, c, url, query, k.accept, &b); err != nil {
 		return err
 	}
-	req.Header.Set("Accept", accept)
-	resp, err := c.Do(req)
-	if err != nil {
-		return err
+	n, left := 0, (*int64)(nil)
+	if k.accept == asTable {
+		var t metav1.Table
+		if err := json.Unmarshal(b.Bytes(), &t); err != nil {
+			return err
+		}
+		n, left = len(t.Rows), t.RemainingItemCount
+	} else {
+		scheme := runtime.NewScheme()
+		if err := corev1.AddToScheme(scheme); err != nil {
+			return err
+		}
+		var l corev1.PodList
+		if err := runtime.DecodeInto(serializer.NewCodecFactory(scheme).UniversalDeserializer(), b.Bytes(), &l); err != nil {
+			return err
+		}
+		n, left = len(l.Items), l.RemainingItemCount
 	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
+	if left != nil {
+		n += int(*left)
 	}
-	scheme := runtime.NewScheme()
-	if err := corev1.AddToScheme(scheme); err != nil {
-		return err
-	}
-	var l corev1.PodList
-	if err := runtime.DecodeInto(serializer.NewCodecFactory(scheme).UniversalDeserializer(), b, &l); err != nil {
-		return fmt.Errorf("%w: %.200s", err, b)
-	}
-	if l.RemainingItemCount == nil || len(l.Items)+int(*l.RemainingItemCount) != want {
-		return fmt.Errorf("%d items and %v more instead of %d in all", len(l.Items), l.RemainingItemCount, want)
+	if n != want {
+		return fmt.Errorf("%d pods instead of %d", n, want)
 	}
 	return nil
 }

@@ -16,13 +16,20 @@ import (
 )
 
 // Fleet writes nodes and then pods that run on them in equal shares. The nodes' kubelets have been away for long, and
-// the pods tolerate that, so no controller has anything to do with either on any side.
+// the pods tolerate that and are not ready, so no controller has anything to do with either on any side.
 func Fleet(pods, nodes int) Fill {
 	return func(put func(string, []byte) error) error {
 		if err := Nodes(nodes)(put); err != nil {
 			return err
 		}
-		return fillPods(pods, func(i int, p *corev1.Pod) { p.Spec.NodeName = nodeName(i % nodes) })(put)
+		return fillPods(pods, func(i int, p *corev1.Pod) {
+			p.Spec.NodeName = nodeName(i % nodes)
+			for k := range p.Status.Conditions {
+				if c := &p.Status.Conditions[k]; c.Type == corev1.PodReady || c.Type == corev1.ContainersReady {
+					c.Status = corev1.ConditionFalse
+				}
+			}
+		})(put)
 	}
 }
 

@@ -8,14 +8,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
 	"time"
 
 	"minato.dev/minato/bench/report"
@@ -45,10 +41,11 @@ func write(ctx context.Context, f sides.Flags, rounds, n int, r *report.Result) 
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	verbs := []struct {
-		name string
-		do   func(context.Context, *http.Client, string, string) error
-	}{{"create", create}, {"get", get}}
+	for _, s := range both {
+		if err := preparePod(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
 	results := make([][2]result, len(verbs))
 	for turn := range rounds + 1 {
 		for i, s := range both {
@@ -57,7 +54,7 @@ func write(ctx context.Context, f sides.Flags, rounds, n int, r *report.Result) 
 				if turn == 0 {
 					into = &result{} // the first round warms up
 				}
-				if err := round(ctx, s, turn, n, verb.do, into); err != nil {
+				if err := round(ctx, s, turn, n, verb, into); err != nil {
 					return fmt.Errorf("%s: %s: %w", s.Name, verb.name, err)
 				}
 			}
@@ -70,15 +67,18 @@ func write(ctx context.Context, f sides.Flags, rounds, n int, r *report.Result) 
 			return &r.Rows[len(r.Rows)-1]
 		}
 		cpu := add("server CPU", func(x result) *report.Value { return report.Median(report.Ms(x.server...)) })
-		cpu.Reach.Ratio, cpu.Key = 3, true
+		cpu.Reach.Ratio, cpu.Key = verb.reach, verb.reach > 0
 		add("time, p50", func(x result) *report.Value { return report.Median(report.Ms(x.wall...)) })
 		add("time, p99", func(x result) *report.Value { return report.Quantile(0.99, report.Ms(x.wall...)).Bare() })
 		add("the client's CPU", func(x result) *report.Value { return report.Median(report.Ms(x.client...)) })
 	}
+	if err := atOnce(ctx, both, rounds, 4*n, r); err != nil {
+		return err
+	}
 	return sides.AddMemory(r, both...)
 }
 
-func round(ctx context.Context, s *sides.Side, r, n int, do func(context.Context, *http.Client, string, string) error, into *result) error {
+func round(ctx context.Context, s *sides.Side, r, n int, v verb, into *result) error {
 	c := s.Client(false)
 	defer c.CloseIdleConnections()
 	cpu, err := s.CPU()
@@ -88,7 +88,7 @@ func round(ctx context.Context, s *sides.Side, r, n int, do func(context.Context
 	own := sides.Own()
 	for i := range n {
 		began := time.Now()
-		if err := do(ctx, c, s.URL, fmt.Sprintf("bench-%d-%d", r, i)); err != nil {
+		if err := v.do(ctx, c, s.URL, fmt.Sprintf("bench-%d-%d", r, i)); err != nil {
 			return err
 		}
 		into.wall = append(into.wall, time.Since(began))
@@ -96,39 +96,5 @@ func round(ctx context.Context, s *sides.Side, r, n int, do func(context.Context
 	client := sides.Own() - own
 	after, err := s.CPU()
 	into.server, into.client = append(into.server, (after-cpu)/time.Duration(n)), append(into.client, client/time.Duration(n))
-	return err
-}
-
-const path = "/api/v1/namespaces/default/configmaps"
-
-var data = strings.Repeat("0123456789abcdef", 64)
-
-func create(ctx context.Context, c *http.Client, url, name string) error {
-	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q},"data":{"value":%q}}`, name, data)
-	return do(ctx, c, http.MethodPost, url+path, body, http.StatusCreated)
-}
-
-func get(ctx context.Context, c *http.Client, url, name string) error {
-	return do(ctx, c, http.MethodGet, url+path+"/"+name, "", http.StatusOK)
-}
-
-func do(ctx context.Context, c *http.Client, method, url, body string, want int) error {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Accept", "application/json")
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != want {
-		err = fmt.Errorf("%s: %.300s", resp.Status, b)
-	}
 	return err
 }

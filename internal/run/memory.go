@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 )
 
 // The room that the collector leaves free: as much as is in use, as Go does, but not more than maxRoom, or a quarter of
@@ -15,6 +16,16 @@ const (
 	maxRoom   = 32 << 20
 	usualRoom = 100 // percent
 	leastRoom = 25
+)
+
+const (
+	settle      = 2 * time.Second  // after a collection with no other, a burst is over
+	returnEvery = 20 * time.Second // giving memory back takes a collection
+)
+
+const (
+	liveBytes = "/gc/heap/live:bytes" // found in use by the last collection
+	freeBytes = "/memory/classes/heap/free:bytes"
 )
 
 // KeepMemory tunes the collector to what is in use until ctx ends, where the environment does not set GOGC.
@@ -27,18 +38,31 @@ func KeepMemory(ctx context.Context) error {
 	collected := make(chan struct{}, 1)
 	onCollection(ctx, collected)
 	now := usualRoom
+	look := time.NewTimer(time.Hour)
+	look.Stop()
+	var returned time.Time
 	for {
-		if p := room(live()); p != now {
+		if p := room(bytes(liveBytes)); p != now {
 			now = p
 			debug.SetGCPercent(p)
 		}
 		select {
 		case <-collected:
+			look.Reset(settle)
+		case <-look.C:
+			if excess(bytes(liveBytes), bytes(freeBytes)) && time.Since(returned) > returnEvery {
+				debug.FreeOSMemory()
+				returned = time.Now()
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
+
+// excess says whether so much is free, of a heap of which so much is in use, that the kernel shall have it back now: after
+// a burst. The runtime gives it back by itself too, over minutes.
+func excess(live, free uint64) bool { return free > maxRoom+live/2 }
 
 // room is the collector's percentage for a heap of which so many bytes are in use, in steps of five: changing it stops
 // the program for a moment.
@@ -50,12 +74,12 @@ func room(live uint64) int {
 	return max(p, leastRoom)
 }
 
-// live is what the last collection found in use, in bytes.
-func live() uint64 {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+// bytes reads one metric of the runtime; 0 where a later Go has dropped it.
+func bytes(metric string) uint64 {
+	s := []metrics.Sample{{Name: metric}}
 	metrics.Read(s)
 	if s[0].Value.Kind() != metrics.KindUint64 {
-		return 0 // a later Go may drop the metric: the usual room then
+		return 0
 	}
 	return s[0].Value.Uint64()
 }

@@ -18,6 +18,21 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+func TestExcess(t *testing.T) {
+	for _, c := range []struct {
+		live, free uint64
+		want       bool
+	}{{0, 0, false}, {20 << 20, 40 << 20, false}, {20 << 20, 43 << 20, true}, {200 << 20, 100 << 20, false}, {200 << 20, 150 << 20, true}} {
+		if got := excess(c.live, c.free); got != c.want {
+			t.Errorf("excess(%d MiB, %d MiB) = %v", c.live>>20, c.free>>20, got)
+		}
+	}
+	runtime.GC()
+	if bytes(liveBytes) == 0 {
+		t.Error("the runtime has no such metric any more")
+	}
+}
+
 // TestHeraldComesBack: every collection is told of, not only the first.
 func TestHeraldComesBack(t *testing.T) {
 	collected := make(chan struct{}, 1)
