@@ -67,7 +67,7 @@ func validName(name string) error {
 
 // fits says whether the path's form is one that the resource has.
 func fits(res *resource, info *request.RequestInfo) bool {
-	inNamespace := info.Namespace != "" && info.Resource != "namespaces"
+	inNamespace := info.Namespace != "" && (info.Resource != "namespaces" || info.Name == "")
 	if !res.Namespaced && inNamespace {
 		return false
 	}
@@ -90,8 +90,8 @@ func (c *call) verb() (func(*call) error, error) {
 	if c.info.Name != "" && name == "create" || c.info.Name == "" && (name == "update" || name == "patch") {
 		return nil, methodNotAllowed()
 	}
-	if name == "deletecollection" && c.res.Namespaced && c.info.Namespace == "" {
-		return nil, methodNotAllowed() // of one namespace at a time
+	if (name == "deletecollection" || name == "create") && c.res.Namespaced && c.info.Namespace == "" {
+		return nil, methodNotAllowed() // one namespace at a time
 	}
 	known := name
 	if !c.res.Stored() && name == "create" {
