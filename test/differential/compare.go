@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // A Difference is one place where the sides' answers to one request differ.
@@ -47,10 +46,24 @@ func (p *pairing) headers(ours, theirs http.Header) (out []Difference) {
 		if unheeded[k] {
 			continue
 		}
-		o, t := strings.Join(ours.Values(k), "\n"), strings.Join(theirs.Values(k), "\n")
-		if !p.same("", o, t) {
-			out = append(out, Difference{Where: "header " + k, Ours: o, Theirs: t})
+		out = append(out, p.header(k, ours.Values(k), theirs.Values(k))...)
+	}
+	return out
+}
+
+// header compares the values of one header; each that only one side has is a difference of its own.
+func (p *pairing) header(k string, ours, theirs []string) (out []Difference) {
+	left := slices.Clone(theirs)
+	for _, o := range ours {
+		i := slices.IndexFunc(left, func(t string) bool { return p.same("", o, t) })
+		if i < 0 {
+			out = append(out, Difference{Where: "header " + k, Ours: o, Theirs: "(none)"})
+			continue
 		}
+		left = slices.Delete(left, i, i+1)
+	}
+	for _, t := range left {
+		out = append(out, Difference{Where: "header " + k, Ours: "(none)", Theirs: t})
 	}
 	return out
 }

@@ -30,6 +30,8 @@ var (
 	access   = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
 	server   = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 	digest   = regexp.MustCompile(`X509SHA256=[0-9a-f]{64}`)
+	current  = regexp.MustCompile(`current: \d+`)
+	made     = regexp.MustCompile(`\b([Mm]ade[-_]|g{58})[a-z0-9]{5}\b`) // from the prefixes that the tests use
 	token    = regexp.MustCompile(`^eyJ[\w-]+\.[\w-]+\.[\w-]+$`)
 )
 
@@ -86,6 +88,8 @@ func common(key, s string) string {
 	s = version.ReplaceAllString(s, "$1<revision>")
 	s = record.ReplaceAllString(s, "in record (<revision>)")
 	s = revision.ReplaceAllString(s, "<revision> (<revision>)")
+	s = current.ReplaceAllString(s, "current: <revision>")
+	s = made.ReplaceAllString(s, "$1<random>")
 	s = address.ReplaceAllString(s, "<service address>")
 	s = server.ReplaceAllString(s, "<server>")
 	s = digest.ReplaceAllString(s, "X509SHA256=<digest>")
