@@ -48,7 +48,7 @@ const (
 	// Entries kept in memory for followers: there are none. Snapshots bound what a start has to replay.
 	catchUpEntries, snapshotEntries = 64, 2000
 	// backendInterval is how often pages go to the database file; acknowledged writes are in the log (WAL) already.
-	backendInterval = 500 * time.Millisecond
+	backendInterval = time.Second
 )
 
 // smallSegments sets etcd's package variable once, before the first member of this process starts.
@@ -122,6 +122,7 @@ func lockDir(dir string) (*os.File, error) {
 // startMember returns a member that leads and has published itself.
 func startMember(ctx context.Context, cfg Config, log *zap.Logger) (*etcdserver.EtcdServer, error) {
 	smallSegments()
+	calmWatchers()
 	sc, err := memberConfig(cfg, log)
 	if err != nil {
 		return nil, err
