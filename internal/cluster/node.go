@@ -111,7 +111,7 @@ func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func())
 		rec := client.NewRecorder(c, a.log, "kubelet", a.id.NodeName)
 		k, err := kubelet.New(kubelet.Config{
 			NodeName: a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
-			RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
+			RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), ManifestDir: a.paths.Manifests(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
 			ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
 			Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
 			ServingCert: &a.pki.Kubelet.TLS, ClientCA: pool, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"),

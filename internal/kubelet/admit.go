@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"minato.dev/minato/internal/kubelet/decide"
+	"minato.dev/minato/internal/kubelet/static"
 )
 
 // safeSysctls are those that a pod may set: they are namespaced and harm nobody else.
@@ -54,6 +55,10 @@ func (k *Kubelet) refusal(pod *corev1.Pod) (reason, message string) {
 
 // isStatic says that a pod comes from a file of the node, or is the API's picture of such a pod.
 func isStatic(pod *corev1.Pod) bool {
-	source := pod.Annotations["kubernetes.io/config.source"]
-	return pod.Annotations[corev1.MirrorPodAnnotationKey] != "" || source != "" && source != "api"
+	return pod.Annotations[static.Source] == "file" || isMirror(pod)
+}
+
+// isMirror says that a pod is the API's picture of a static pod.
+func isMirror(pod *corev1.Pod) bool {
+	return pod != nil && pod.Annotations[static.Mirror] != ""
 }

@@ -26,6 +26,7 @@ type Config struct {
 	NodeLabels    map[string]string // further labels set when the node registers
 	RootDir       string            // pod directories and plugin sockets, "<data>/kubelet"
 	LogDir        string            // container logs, "<data>/log/pods"
+	ManifestDir   string            // where static pods come from, "<data>/manifests"; empty: there are none
 	CRI           CRI
 	CgroupRoot    string       // parent of all pods' cgroups, "/minato-ab12/kubepods"
 	ClusterDNS    []netip.Addr // name servers of pods with dnsPolicy ClusterFirst

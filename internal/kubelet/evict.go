@@ -86,6 +86,10 @@ func (k *Kubelet) evict(w *worker, message string) {
 	w.mu.Lock()
 	pod := w.next
 	w.mu.Unlock()
+	if critical(pod) {
+		k.cfg.Log.Warn("a critical pod is not evicted", "pod", pod.Namespace+"/"+pod.Name, "why", message)
+		return
+	}
 	k.node.Event(pod, "", corev1.EventTypeWarning, "Evicted", "%s", message)
 	w.note(func() {
 		if w.evict == nil {

@@ -69,6 +69,8 @@ type Kubelet struct {
 
 	admission sync.Mutex // one pod at a time is let in or resized
 
+	statics *statics
+
 	mu      sync.Mutex
 	workers map[types.UID]*worker
 	owners  map[string]types.UID // container and sandbox ids
@@ -186,6 +188,9 @@ func (k *Kubelet) startPods(s *run.Scope) error {
 	if err != nil {
 		return err
 	}
+	if err := k.startStatics(s, found); err != nil {
+		return err
+	}
 	k.pods.OnChange(func(old, pod *corev1.Pod) { k.changed(old, pod, found) })
 	for uid, id := range found {
 		if k.worker(uid) == nil {
@@ -221,6 +226,14 @@ func (k *Kubelet) found(ctx context.Context) (map[types.UID]seen.Identity, error
 // changed hands a change of the mirror to the pod's worker. An object that was replaced by one of the same name is two
 // pods.
 func (k *Kubelet) changed(old, pod *corev1.Pod, found map[types.UID]seen.Identity) {
+	if isMirror(old) && pod == nil {
+		k.statics.mirrored(old, true)
+		return
+	}
+	if isMirror(pod) {
+		k.statics.mirrored(pod, false)
+		return
+	}
 	if old != nil && (pod == nil || pod.UID != old.UID) {
 		if w := k.worker(old.UID); w != nil {
 			w.note(func() { w.gone = true })
@@ -252,6 +265,9 @@ func (k *Kubelet) add(pod *corev1.Pod, gone, adopt bool) {
 		k.disown(pod.UID)
 		k.dismiss(w)
 		k.room()
+		if w.static && err == nil && ctx.Err() == nil {
+			k.statics.ended(pod)
+		}
 		if err != nil && ctx.Err() == nil {
 			w.log.Error("pod worker failed, starting another", "err", err)
 			w.mu.Lock()

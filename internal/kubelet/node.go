@@ -3,8 +3,10 @@ package kubelet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -58,18 +60,14 @@ func (k *Kubelet) register(ctx context.Context) error {
 	want := k.nodeObject(time.Now())
 	nodes := client.Of(k.c, client.Nodes)
 	got, err := nodes.Create(ctx, want)
-	switch {
-	case apierrors.IsAlreadyExists(err):
-		if got, err = nodes.Get(ctx, "", k.cfg.NodeName); err != nil {
+	if err != nil {
+		// Whatever the reason, an API whose disk is full for one, it may know us from an earlier start.
+		known, e := nodes.Get(ctx, "", k.cfg.NodeName)
+		if e != nil {
 			return fmt.Errorf("register node %s: %w", k.cfg.NodeName, err)
 		}
-		if got, err = k.relabel(ctx, got, want.Labels); err != nil {
-			return err
-		}
-		k.keep(got)
-		return k.reportNode(ctx, time.Now())
-	case err != nil:
-		return fmt.Errorf("register node %s: %w", k.cfg.NodeName, err)
+		k.keep(known)
+		return k.tolerate(k.catchUp(ctx, known, want.Labels))
 	}
 	k.keep(got)
 	if len(got.Status.Conditions) == 0 {
@@ -77,6 +75,26 @@ func (k *Kubelet) register(ctx context.Context) error {
 	}
 	k.self.reported = time.Now()
 	return nil
+}
+
+// catchUp brings a Node of an earlier start up to date.
+func (k *Kubelet) catchUp(ctx context.Context, known *corev1.Node, labels map[string]string) error {
+	got, err := k.relabel(ctx, known, labels)
+	if err != nil {
+		return err
+	}
+	k.keep(got)
+	return k.reportNode(ctx, time.Now())
+}
+
+// tolerate lets the node go on while the API cannot write: its pods run, and its status is reported again and again.
+func (k *Kubelet) tolerate(err error) error {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && status.Status().Code >= http.StatusInternalServerError {
+		k.cfg.Log.Warn("node status not written, will try again", "err", err)
+		return nil
+	}
+	return err
 }
 
 // keep remembers the Node as the API has it.

@@ -16,6 +16,7 @@ import (
 	"minato.dev/minato/internal/kubelet/decide"
 	"minato.dev/minato/internal/kubelet/probe"
 	"minato.dev/minato/internal/kubelet/seen"
+	"minato.dev/minato/internal/kubelet/static"
 	"minato.dev/minato/internal/kubelet/status"
 	"minato.dev/minato/internal/kubelet/steps"
 	"minato.dev/minato/internal/run"
@@ -27,6 +28,7 @@ type worker struct {
 	k      *Kubelet
 	uid    types.UID
 	book   *allocation.Book
+	static bool // it comes from a file, and its mirror pod has its status
 	log    *slog.Logger
 	wakeup chan struct{}
 
@@ -95,6 +97,7 @@ func newWorker(k *Kubelet, pod *corev1.Pod, gone, adopt bool) *worker {
 		waiting: map[string]status.Waiting{}, back: map[string]decide.Backoff{}, started: map[string]bool{}, ready: map[string]bool{},
 		unhealthy: map[string]decide.Unhealthy{}, backing: map[string]time.Time{}, exits: map[string]string{},
 		attempts: map[string]int32{}, again: map[string]bool{}}
+	w.static = pod.Annotations[static.Source] == "file"
 	dir, limits := k.mounter.PodDir(pod.UID), k.node.Limits(pod)
 	w.book = allocation.New(dir, pod, limits)
 	if adopt {

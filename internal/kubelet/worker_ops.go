@@ -172,7 +172,7 @@ func (w *worker) ips() []string {
 func (w *worker) finish(r result) {
 	key := r.op.Key()
 	delete(w.busy, key)
-	if r.op.Verb == statusVerb || r.op.Verb == deleteVerb {
+	if r.op.Verb == statusVerb || r.op.Verb == deleteVerb || r.op.Verb == mirrorVerb {
 		w.finishWrite(r)
 		return
 	}

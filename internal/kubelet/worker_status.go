@@ -22,6 +22,7 @@ import (
 
 // The two writes to the API, as operations of the worker: one at a time, the newest status wins.
 const (
+	mirrorVerb decide.Verb = "mirror"
 	statusVerb decide.Verb = "write-status"
 	deleteVerb decide.Verb = "delete"
 )
@@ -38,6 +39,9 @@ func (w *worker) report(plan decide.Plan, stop *decide.Stop, now time.Time) {
 	differs := !apiequality.Semantic.DeepEqual(st, w.pod.Status)
 	if !differs && len(decide.Sources(&w.pod.Spec, w.seen)) == 0 {
 		w.all, w.begun = false, false
+	}
+	if w.static && !w.mirrored(now) {
+		return
 	}
 	write, remove := decide.Op{Verb: statusVerb}, decide.Op{Verb: deleteVerb}
 	if w.busy[write.Key()] != nil || w.busy[remove.Key()] != nil || now.Before(w.hold[write.Key()].until) {
@@ -56,6 +60,25 @@ func (w *worker) report(plan decide.Plan, stop *decide.Stop, now time.Time) {
 			return result{err: w.k.deletePod(ctx, pod)}
 		})
 	}
+}
+
+// mirrored says that the API has a picture of this static pod to carry its status; where it has none, one is drawn.
+func (w *worker) mirrored(now time.Time) bool {
+	op, pod := decide.Op{Verb: mirrorVerb}, w.pod
+	if !w.k.settled.Load() || w.busy[op.Key()] != nil || now.Before(w.hold[op.Key()].until) {
+		return false
+	}
+	if w.k.statics.mirror(pod) != nil {
+		return true
+	}
+	w.background(op, func(ctx context.Context) result {
+		got, err := w.k.statics.draw(ctx, pod)
+		if err == nil {
+			w.k.statics.mirrored(got, false)
+		}
+		return result{err: err}
+	})
+	return false
 }
 
 func (w *worker) statusInput(plan decide.Plan, stop *decide.Stop, now time.Time) status.Input {
@@ -151,6 +174,9 @@ func (w *worker) finishWrite(r result) {
 		w.hold.failed(key, time.Now(), 5*time.Second, 5*time.Minute) // again only where a finalizer keeps the object
 	case r.err == nil:
 		delete(w.hold, key)
+		if w.static && r.pod != nil {
+			w.k.statics.mirrored(r.pod, false)
+		}
 		if r.pod != nil && r.pod.UID == w.uid && newer(r.pod, w.raw) {
 			ended := terminal(r.pod) && !terminal(w.pod)
 			w.take(r.pod)
@@ -177,6 +203,9 @@ func terminal(pod *corev1.Pod) bool {
 
 // writeStatus patches what differs between the status that the API has and st.
 func (k *Kubelet) writeStatus(ctx context.Context, pod *corev1.Pod, st corev1.PodStatus) (*corev1.Pod, error) {
+	if m := k.statics.mirror(pod); m != nil {
+		pod = m
+	}
 	before, err := json.Marshal(corev1.Pod{Status: pod.Status})
 	if err != nil {
 		return nil, err
