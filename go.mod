@@ -3,6 +3,7 @@ module minato.dev/minato
 go 1.26.6
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/containerd/containerd/v2 v2.4.2
 	github.com/google/btree v1.1.3
 	github.com/google/cel-go v0.29.2

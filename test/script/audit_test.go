@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"minato.dev/minato/internal/cluster"
 	"minato.dev/minato/internal/runtime/ledger"
@@ -53,7 +54,7 @@ func audit(ts *testscript.TestScript, neg bool, args []string) {
 // books are what the API's pods entitle the node to have.
 type books struct {
 	uids, containers, sandboxes, ips map[string]bool
-	pods                             int // that are to run
+	runs                             map[string]bool // containers that run, as the ledger has it
 	left                             []string
 	counts                           map[string]int
 }
@@ -71,7 +72,7 @@ func unexplained(ts *testscript.TestScript) ([]string, map[string]int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	b := &books{uids: map[string]bool{}, containers: map[string]bool{}, sandboxes: map[string]bool{}, ips: map[string]bool{}, counts: map[string]int{}}
+	b := &books{uids: map[string]bool{}, containers: map[string]bool{}, sandboxes: map[string]bool{}, ips: map[string]bool{}, runs: map[string]bool{}, counts: map[string]int{}}
 	if err := b.pod(ts); err != nil {
 		return nil, nil, err
 	}
@@ -81,6 +82,8 @@ func unexplained(ts *testscript.TestScript) ([]string, map[string]int, error) {
 		func() error { return b.directories(data, runDir) },
 		func() error { return b.mounts(data, runDir) },
 		func() error { return b.cgroups("minato-" + id.ID) },
+		func() error { return b.helpers(filepath.Join(runDir, "shim")) },
+		func() error { return b.sessions(filepath.Join(runDir, "shim", "x")) },
 		func() error { return b.network(id, filepath.Join(data, "network")) },
 	} {
 		if err := f(); err != nil {
@@ -103,9 +106,6 @@ func (b *books) pod(ts *testscript.TestScript) error {
 	bare := func(id string) string { _, after, _ := strings.Cut(id, "://"); return after }
 	for _, p := range pods.Items {
 		b.uids[string(p.UID)] = true
-		if p.Status.Phase == corev1.PodRunning || p.Status.Phase == corev1.PodPending {
-			b.pods++
-		}
 		for _, ip := range p.Status.PodIPs {
 			b.ips[ip.IP] = true
 		}
@@ -138,10 +138,17 @@ func (b *books) ledgers(dir string) error {
 	if err != nil {
 		return err
 	}
+	running := map[string]int{} // by sandbox and name: none may run twice
 	return each(filepath.Join(dir, "containers", "*.json"), func(path string) error {
-		var r struct{ ID, Sandbox string }
+		var r ledger.Container
 		err := decode(path, &r)
 		b.check("container", r.ID, b.containers[r.ID] && b.sandboxes[r.Sandbox])
+		if err == nil && r.State() == runtimeapi.ContainerState_CONTAINER_RUNNING {
+			b.runs[r.ID] = true
+			who := r.Sandbox + "/" + r.Config.GetMetadata().GetName()
+			running[who]++
+			b.check("running container", who, running[who] == 1)
+		}
 		return err
 	})
 }
@@ -231,8 +238,34 @@ func (b *books) cgroups(root string) error {
 		}
 		pod, id := uid.FindString(below), hexID.FindString(below)
 		b.check("cgroup", path, (pod == "" || b.uids[pod]) && (id == "" || b.process(id)))
+		if b.containers[id] && !b.runs[id] {
+			procs, _ := os.ReadFile(filepath.Join(path, "cgroup.procs")) // it may go while we look
+			b.check("cgroup of an ended container", path, len(procs) == 0)
+		}
 	}
 	return err
+}
+
+// helpers build and enter containers and end within the moment.
+func (b *books) helpers(shimDir string) error {
+	return each("/proc/[0-9]*/cmdline", func(path string) error {
+		raw, err := os.ReadFile(path)
+		args := strings.Split(string(raw), "\x00")
+		if err == nil && len(args) > 2 && args[0] == "minato-shim" && strings.HasPrefix(args[2], shimDir+"/") {
+			b.check("helper", strings.Join(args, " "), false)
+		}
+		return nil // it may end while we look
+	})
+}
+
+// sessions of exec that are on disk are of containers that run.
+func (b *books) sessions(dir string) error {
+	return each(filepath.Join(dir, "*"), func(path string) error {
+		var r struct{ Container string }
+		err := decode(filepath.Join(path, "session.json"), &r)
+		b.check("exec session", filepath.Base(path)+" in "+r.Container, err == nil && b.runs[r.Container])
+		return nil // it may end while we look
+	})
 }
 
 // network holds one lease and one link for each pod that runs, and tables that speak of nobody else.

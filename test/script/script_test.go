@@ -56,7 +56,7 @@ func TestStories(t *testing.T) { stories(t, "testdata") }
 // TestAlone runs the stories that compare the whole machine before and after.
 func TestAlone(t *testing.T) { stories(t, "testdata/alone") }
 
-// TestChaos runs the stories under churn, which still find leaks now and then (docs/robustness.md): `make chaos`.
+// TestChaos runs the stories of survival, long and at random: `make chaos`.
 func TestChaos(t *testing.T) { stories(t, "testdata/chaos") }
 
 func stories(t *testing.T, dir string) {
@@ -84,6 +84,8 @@ func stories(t *testing.T, dir string) {
 			"storm":      storm,
 			"churn":      churn,
 			"audit":      audit,
+			"history":    history,
+			"disk":       disk,
 			"footprint":  footprint,
 		},
 	})
@@ -101,6 +103,9 @@ func setUp(e *testscript.Env, bin string) error {
 		"MINATO_DATA_DIR="+data, "BIN="+bin, "PATH="+bin+"/story:/usr/bin:/usr/sbin:/bin:/sbin:"+bin)
 	e.Defer(func() {
 		e.T().Log(state(bin, data))
+		if t, ok := e.T().(interface{ Failed() bool }); ok && t.Failed() {
+			autopsy(e, data)
+		}
 		down := exec.Command(filepath.Join(bin, "minato"), "down", "--purge", "--data-dir", data)
 		if out, err := down.CombinedOutput(); err != nil {
 			e.T().Log("down: ", err, string(out))
