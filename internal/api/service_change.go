@@ -3,8 +3,11 @@ package api
 import (
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	serviceapi "k8s.io/kubernetes/pkg/api/service"
 	"k8s.io/kubernetes/pkg/apis/core"
+	"k8s.io/kubernetes/pkg/apis/core/validation"
 )
 
 // dropTypeFields clears, when the type changes, what only the old type has; what the user changed along with the type
@@ -29,10 +32,31 @@ func dropTypeFields(s, old *core.Service) {
 	if hasHealthPort(old) && !hasHealthPort(s) && old.Spec.HealthCheckNodePort == s.Spec.HealthCheckNodePort {
 		s.Spec.HealthCheckNodePort = 0
 	}
+	if hasClusterIP(old) && !hasClusterIP(s) && sameValue(old.Spec.InternalTrafficPolicy, s.Spec.InternalTrafficPolicy) {
+		s.Spec.InternalTrafficPolicy = nil
+	}
 	dropBalancerFields(s, old)
 	if serviceapi.ExternallyAccessible(old) && !serviceapi.ExternallyAccessible(s) && old.Spec.ExternalTrafficPolicy == s.Spec.ExternalTrafficPolicy {
 		s.Spec.ExternalTrafficPolicy = ""
 	}
+}
+
+// ServiceAddressErrors are what is wrong with the addresses and families of a Service, before any is allocated; old is nil on
+// create.
+func ServiceAddressErrors(s, old *corev1.Service) field.ErrorList {
+	in, err := Internal(s.DeepCopy())
+	if err != nil {
+		return field.ErrorList{field.InternalError(nil, err)}
+	}
+	var was *core.Service
+	if old != nil {
+		x, err := Internal(old.DeepCopy())
+		if err != nil {
+			return field.ErrorList{field.InternalError(nil, err)}
+		}
+		was = x.(*core.Service)
+	}
+	return validation.ValidateServiceClusterIPsRelatedFields(in.(*core.Service), was)
 }
 
 func dropBalancerFields(s, old *core.Service) {

@@ -2,17 +2,14 @@ package apiserver
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -21,14 +18,12 @@ import (
 	"minato.dev/minato/internal/store"
 )
 
-// addresses gives Services their ClusterIPs and node ports. The truth is in the Services: load derives the pools from
-// them, and makes one IPAddress object for each ClusterIP, as upstream's allocator does.
+// addresses gives Services their ClusterIPs and node ports. Who has which ClusterIP is told by IPAddress objects, of which
+// no two servers can make the same one; the ranges are those of the ServiceCIDRs.
 type addresses struct {
 	s      *Server
-	prefix netip.Prefix
-	first  netip.Addr // the address after the network's
-	ips    *allocate.Pool
-	ports  allocate.Ports
+	prefix netip.Prefix // where there is no ServiceCIDR
+	ports  *nodePorts
 }
 
 var (
@@ -37,47 +32,46 @@ var (
 )
 
 func newAddresses(s *Server) (*addresses, error) {
-	p, np := s.cfg.ServiceCIDR.Masked(), s.cfg.NodePorts
+	p := s.cfg.ServiceCIDR.Masked()
 	if !p.Addr().Is4() || p.Bits() > 29 || p.Bits() < 8 {
 		return nil, fmt.Errorf("apiserver: service CIDR %s: must be an IPv4 range between /8 and /29", p)
 	}
-	if np.First < 1 || np.Last > 65535 || np.Last < np.First {
-		return nil, fmt.Errorf("apiserver: node ports %d-%d: not a range of ports", np.First, np.Last)
-	}
-	size := 1 << (32 - p.Bits())
-	ports := int(np.Last-np.First) + 1
-	a := &addresses{s: s, prefix: p, first: p.Addr().Next()}
-	a.ips = allocate.NewPool(size-2, allocate.Static(size, 16, 256, 16), rand.IntN)
-	a.ports = allocate.Ports{First: np.First, Last: np.Last, Pool: allocate.NewPool(ports, allocate.Static(ports, 16, 128, 32), rand.IntN)}
-	return a, nil
+	ports, err := newNodePorts(s)
+	return &addresses{s: s, prefix: p, ports: ports}, err
 }
 
-// load derives the pools from the stored Services.
+// services are all stored Services.
+func (s *Server) services(ctx context.Context) ([]*corev1.Service, error) {
+	if _, err := s.cache.Fresh(ctx); err != nil {
+		return nil, err
+	}
+	list, err := s.objects.List(ctx, servicesResource, "")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*corev1.Service, len(list))
+	for i, obj := range list {
+		out[i] = obj.(*corev1.Service)
+	}
+	return out, nil
+}
+
+// load makes what is allocated agree with the stored Services.
 func (a *addresses) load() error {
 	ctx := a.s.running.Load().scope.Context()
-	if _, err := a.s.cache.Fresh(ctx); err != nil {
-		return err
-	}
-	list, err := a.s.objects.List(ctx, servicesResource, "")
+	list, err := a.s.services(ctx)
 	if err != nil {
 		return err
 	}
-	var ips, ports []int
 	owners := map[string]*corev1.Service{}
-	for _, obj := range list {
-		svc := obj.(*corev1.Service)
+	for _, svc := range list {
 		for _, ip := range held(svc) {
 			owners[ip] = svc
-			if n, ok := a.number(ip); ok {
-				ips = append(ips, n)
-			}
-		}
-		for _, p := range allocate.Held(svc) {
-			ports = append(ports, int(p-a.ports.First))
 		}
 	}
-	a.ips.Reset(ips)
-	a.ports.Pool.Reset(ports)
+	if err := a.ports.load(ctx, list); err != nil {
+		return err
+	}
 	return a.repair(ctx, owners)
 }
 
@@ -92,7 +86,8 @@ func (a *addresses) repair(ctx context.Context, owners map[string]*corev1.Servic
 		if ip.Labels[networkingv1.LabelManagedBy] != ipAllocator {
 			continue
 		}
-		if owners[ip.Name] == nil {
+		// Where others write too, the Service may be on its way; the next start looks again.
+		if owners[ip.Name] == nil && a.s.cfg.SoleWriter {
 			a.drop(ctx, ip.Name)
 		}
 		delete(owners, ip.Name)
@@ -105,43 +100,12 @@ func (a *addresses) repair(ctx context.Context, owners map[string]*corev1.Servic
 	return nil
 }
 
-// ipAllocator is upstream's name for who manages the IPAddress objects of Services.
-const ipAllocator = "ipallocator.k8s.io"
-
-func ipAddress(ip string, svc *corev1.Service) *networkingv1.IPAddress {
-	return &networkingv1.IPAddress{
-		ObjectMeta: metav1.ObjectMeta{Name: ip, Labels: map[string]string{networkingv1.LabelIPAddressFamily: "IPv4", networkingv1.LabelManagedBy: ipAllocator}},
-		Spec:       networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: svc.Namespace, Name: svc.Name}},
-	}
-}
-
 // held are the ClusterIPs of a Service.
 func held(svc *corev1.Service) []string {
 	if !allocate.NeedsIP(svc) {
 		return nil
 	}
 	return svc.Spec.ClusterIPs
-}
-
-// number is an address's place in the pool.
-func (a *addresses) number(ip string) (int, bool) {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || !a.prefix.Contains(addr) {
-		return 0, false
-	}
-	n := int(value(addr)) - int(value(a.first))
-	return n, n >= 0
-}
-
-func (a *addresses) address(n int) string {
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], value(a.first)+uint32(n))
-	return netip.AddrFrom4(b).String()
-}
-
-func value(a netip.Addr) uint32 {
-	b := a.As4()
-	return binary.BigEndian.Uint32(b[:])
 }
 
 // create allocates for a new object. done(true) keeps what was allocated, done(false) gives it back if nothing has kept it.
@@ -167,6 +131,9 @@ func (a *addresses) update(c *call, obj, old api.Object, dryRun bool) (api.Objec
 }
 
 func (a *addresses) allocate(c *call, svc, old *corev1.Service, dryRun bool) (api.Object, func(bool), error) {
+	if errs := api.ServiceAddressErrors(svc, old); len(errs) > 0 {
+		return nil, nil, apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, svc.Name, errs)
+	}
 	if err := allocate.Families(svc, old, corev1.IPv4Protocol); err != nil {
 		return nil, nil, err
 	}
@@ -175,7 +142,7 @@ func (a *addresses) allocate(c *call, svc, old *corev1.Service, dryRun bool) (ap
 	if err != nil {
 		return nil, nil, err
 	}
-	ports, gone, err := a.ports.Take(svc, old)
+	ports, gone, err := a.takePorts(ctx, svc, old, dryRun)
 	if err != nil {
 		a.freeIP(ctx, ip, dryRun)
 		return nil, nil, err
@@ -192,15 +159,33 @@ func (a *addresses) allocate(c *call, svc, old *corev1.Service, dryRun bool) (ap
 		finished = true
 		ctx := context.WithoutCancel(ctx)
 		if !kept {
-			a.ports.Free(ports)
+			a.ports.free(ctx, ports)
 			a.freeIP(ctx, ip, dryRun)
 			return
 		}
-		a.ports.Free(gone)
+		a.ports.free(ctx, gone)
 		for _, ip := range lost {
 			a.freeIP(ctx, ip, false)
 		}
 	}, nil
+}
+
+// takePorts gives svc its node ports. It returns those that it took and those that svc no longer holds, neither for a try.
+func (a *addresses) takePorts(ctx context.Context, svc, old *corev1.Service, dryRun bool) (taken, gone []int32, err error) {
+	if len(allocate.Held(svc)) == 0 && len(allocate.Held(old)) == 0 && !allocate.NeedsPorts(svc) && !allocate.NeedsHealthPort(svc) {
+		return nil, nil, nil
+	}
+	wish := svc.Spec.DeepCopy()
+	take := func(r *allocate.Ports) (err error) {
+		wish.DeepCopyInto(&svc.Spec)
+		taken, gone, err = r.Take(svc, old)
+		return err
+	}
+	if dryRun {
+		return nil, nil, a.ports.guess(take)
+	}
+	err = a.ports.change(ctx, take)
+	return taken, gone, err
 }
 
 // takeIP gives svc its ClusterIP where it needs one that old has not. It returns what it took, "" for nothing.
@@ -218,44 +203,37 @@ func (a *addresses) takeIP(ctx context.Context, svc, old *corev1.Service, dryRun
 		}
 		return want, a.takeNamed(ctx, svc, want, dryRun)
 	}
-	for {
-		n, err := a.ips.Next()
-		if err != nil {
-			return "", apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP for Service %q: %w", svc.Name, err))
-		}
-		ip := a.address(n)
-		err = a.record(ctx, ip, svc, dryRun)
-		if apierrors.IsAlreadyExists(err) {
-			continue // another server's; it stays taken here
-		}
-		if err != nil {
-			a.ips.Free(n)
-			return "", err
-		}
-		svc.Spec.ClusterIP, svc.Spec.ClusterIPs = ip, []string{ip}
-		return ip, nil
+	ip, err := a.takeAny(ctx, svc, dryRun)
+	if err != nil {
+		return "", apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP for Service %q: %w", svc.Name, err))
 	}
+	svc.Spec.ClusterIP, svc.Spec.ClusterIPs = ip, []string{ip}
+	return ip, nil
 }
 
+// errNotOurs is upstream's for an address in none of the ranges.
+var errNotOurs = errors.New("the provided network does not match the current range")
+
 func (a *addresses) takeNamed(ctx context.Context, svc *corev1.Service, ip string, dryRun bool) error {
-	n, ok := a.number(ip)
-	err := allocate.ErrOutside
-	if ok {
-		err = a.ips.Take(n)
+	err := errNotOurs
+	ranges := a.ranges(ctx)
+	if dryRun && len(ranges) > 0 {
+		err = fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %s", ip, ranges[0])
 	}
-	if err == nil {
-		if err = a.record(ctx, ip, svc, dryRun); err != nil {
-			a.ips.Free(n)
+	for _, r := range ranges {
+		if addr, e := netip.ParseAddr(ip); e == nil && r.Has(addr) {
+			err = a.record(ctx, ip, svc, dryRun)
+			break
 		}
 	}
 	text := ""
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, allocate.ErrOutside):
-		text = fmt.Sprintf("the provided IP (%v) is not in the valid range. The range of valid IPs is %s", ip, a.prefix)
-	case errors.Is(err, allocate.ErrTaken), apierrors.IsAlreadyExists(err):
+	case apierrors.IsAlreadyExists(err):
 		text = "provided IP is already allocated"
+	case errors.Is(err, errNotOurs), dryRun:
+		text = err.Error()
 	default:
 		return err
 	}
@@ -272,14 +250,9 @@ func (a *addresses) record(ctx context.Context, ip string, svc *corev1.Service, 
 }
 
 func (a *addresses) freeIP(ctx context.Context, ip string, dryRun bool) {
-	n, ok := a.number(ip)
-	if !ok {
-		return
-	}
-	if !dryRun {
+	if ip != "" && !dryRun {
 		a.drop(ctx, ip)
 	}
-	a.ips.Free(n)
 }
 
 // drop deletes an IPAddress object; what cannot be deleted now, the next start repairs.
@@ -300,5 +273,5 @@ func (a *addresses) release(ctx context.Context, obj api.Object) {
 	for _, ip := range held(svc) {
 		a.freeIP(ctx, ip, false)
 	}
-	a.ports.Free(slices.Clone(allocate.Held(svc)))
+	a.ports.free(ctx, slices.Clone(allocate.Held(svc)))
 }

@@ -7,6 +7,7 @@ package allocate
 
 import (
 	"errors"
+	"math/big"
 	"sync"
 )
 
@@ -95,6 +96,36 @@ func (p *Pool) Reset(taken []int) {
 			p.taken[n] = true
 		}
 	}
+}
+
+// Bits are the taken numbers as one large number, big-endian, as upstream stores them: bit n is set where n is taken.
+func (p *Pool) Bits() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var x big.Int
+	for n := range p.taken {
+		x.SetBit(&x, n, 1)
+	}
+	return x.Bytes()
+}
+
+// SetBits makes exactly the numbers of Bits taken.
+func (p *Pool) SetBits(b []byte) {
+	x := new(big.Int).SetBytes(b)
+	var taken []int
+	for n := range x.BitLen() {
+		if x.Bit(n) == 1 {
+			taken = append(taken, n)
+		}
+	}
+	p.Reset(taken)
+}
+
+// Has says whether n is taken.
+func (p *Pool) Has(n int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken[n]
 }
 
 // Taken is how many numbers are taken.

@@ -14,6 +14,11 @@ import (
 type Ports struct {
 	First, Last int32
 	Pool        *Pool
+	// Guess makes numbers up that need not be of the range, for a write that is only tried: what it would get is decided when it
+	// is made.
+	Guess bool
+
+	guessed int32 // the last guess
 }
 
 // Take takes the node ports that s needs and old (nil on create) does not have, and writes them into s. taken are to be freed
@@ -27,7 +32,12 @@ func (r *Ports) Take(s, old *corev1.Service) (taken, gone []int32, err error) {
 		}
 	}()
 	if s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer {
-		if taken, err = r.takePorts(s, had); err != nil {
+		if old == nil {
+			taken, err = r.takeFirst(s)
+		} else {
+			taken, err = r.takeMore(s, had)
+		}
+		if err != nil {
 			return taken, nil, err
 		}
 	}
@@ -48,49 +58,108 @@ func (r *Ports) Take(s, old *corev1.Service) (taken, gone []int32, err error) {
 	return taken, gone, nil
 }
 
-// takePorts gives each port of s a number: its own wish, that of a port with the same number in another protocol, or any.
-func (r *Ports) takePorts(s *corev1.Service, had []int32) (taken []int32, err error) {
-	mine := func(p int32) bool { return slices.Contains(had, p) || slices.Contains(taken, p) }
+// takeFirst gives each port of a new service a number: its own wish, that of a port with the same number in another
+// protocol, or any.
+func (r *Ports) takeFirst(s *corev1.Service) (taken []int32, err error) {
+	of := map[int32]int32{} // node port by port
 	for i := range s.Spec.Ports {
 		p := &s.Spec.Ports[i]
-		if p.NodePort == 0 && !NeedsPorts(s) {
+		if p.NodePort == 0 && !NeedsPorts(s) || p.NodePort != 0 && p.NodePort == of[p.Port] {
 			continue
 		}
 		if p.NodePort == 0 {
-			p.NodePort = sibling(s.Spec.Ports, i)
-		}
-		if p.NodePort == 0 {
-			n, err := r.Pool.Next()
-			if err != nil {
-				return taken, apierrors.NewInternalError(fmt.Errorf("failed to allocate a nodePort: %w", err))
-			}
-			p.NodePort = r.First + int32(n)
+			p.NodePort = of[p.Port]
+		} else if err := r.take(s, i); err != nil {
+			return taken, err
+		} else {
 			taken = append(taken, p.NodePort)
-			continue
 		}
-		if mine(p.NodePort) {
-			continue
+		if p.NodePort == 0 {
+			if p.NodePort = wished(s.Spec.Ports, i); p.NodePort != 0 {
+				err = r.take(s, i)
+			} else {
+				p.NodePort, err = r.next()
+			}
+			if err != nil {
+				return taken, err
+			}
+			taken = append(taken, p.NodePort)
 		}
-		if err := r.take(p.NodePort); err != nil {
-			return taken, invalid(s, field.ErrorList{field.Invalid(field.NewPath("spec", "ports").Index(i).Child("nodePort"), p.NodePort, err.Error())})
+		if of[p.Port] == 0 {
+			of[p.Port] = p.NodePort
 		}
-		taken = append(taken, p.NodePort)
 	}
 	return taken, nil
 }
 
-// sibling is the node port of another port with the same number in another protocol.
-func sibling(ports []corev1.ServicePort, i int) int32 {
-	for j, q := range ports {
-		if j != i && q.Port == ports[i].Port && q.Protocol != ports[i].Protocol && q.NodePort != 0 {
+// wished is the node port that a later port with the same number asks for.
+func wished(ports []corev1.ServicePort, i int) int32 {
+	for _, q := range ports[i+1:] {
+		if q.Port == ports[i].Port && q.NodePort != 0 {
 			return q.NodePort
 		}
 	}
 	return 0
 }
 
-func (r *Ports) take(p int32) error {
+// takeMore gives the ports of a changed service the numbers that it has not had.
+func (r *Ports) takeMore(s *corev1.Service, had []int32) (taken []int32, err error) {
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		switch {
+		case p.NodePort == 0 && !NeedsPorts(s), slices.Contains(had, p.NodePort), slices.Contains(taken, p.NodePort):
+			continue
+		case p.NodePort == 0:
+			p.NodePort, err = r.next()
+		default:
+			err = r.take(s, i)
+		}
+		if err != nil {
+			return taken, err
+		}
+		taken = append(taken, p.NodePort)
+	}
+	return taken, nil
+}
+
+// take takes the number that port i of s asks for.
+func (r *Ports) take(s *corev1.Service, i int) error {
+	p := s.Spec.Ports[i].NodePort
+	if err := r.takeNumber(p); err != nil {
+		return invalid(s, field.ErrorList{field.Invalid(field.NewPath("spec", "ports").Index(i).Child("nodePort"), p, err.Error())})
+	}
+	return nil
+}
+
+func (r *Ports) next() (int32, error) {
+	if r.Guess {
+		return r.guess(), nil
+	}
+	n, err := r.Pool.Next()
+	if err != nil {
+		return 0, apierrors.NewInternalError(fmt.Errorf("failed to allocate a nodePort: %w", err))
+	}
+	return r.First + int32(n), nil
+}
+
+// guess is a number that is likely free.
+func (r *Ports) guess() int32 {
+	const first, tries = 32769, 100
+	p := max(first, r.guessed+1)
+	for range tries {
+		if !r.Pool.Has(int(p - r.First)) {
+			break
+		}
+		p++
+	}
+	r.guessed = p
+	return p
+}
+
+func (r *Ports) takeNumber(p int32) error {
 	switch err := r.Pool.Take(int(p - r.First)); {
+	case errors.Is(err, ErrOutside) && r.Guess:
+		return nil
 	case errors.Is(err, ErrOutside):
 		return fmt.Errorf("provided port is %w. The range of valid ports is %d-%d", err, r.First, r.Last)
 	case err != nil:
@@ -101,10 +170,13 @@ func (r *Ports) take(p int32) error {
 
 func (r *Ports) takeHealth(p int32) (int32, error) {
 	if p != 0 {
-		if err := r.take(p); err != nil {
+		if err := r.takeNumber(p); err != nil {
 			return 0, apierrors.NewInternalError(fmt.Errorf("failed to allocate requested HealthCheck NodePort %v: %w", p, err))
 		}
 		return p, nil
+	}
+	if r.Guess {
+		return r.guess(), nil
 	}
 	n, err := r.Pool.Next()
 	if err != nil {

@@ -100,7 +100,7 @@ func endpointSlice(c Config) wanted {
 
 func serviceCIDR(c Config) wanted {
 	want := &networkingv1.ServiceCIDR{
-		ObjectMeta: metav1.ObjectMeta{Name: kubernetes, Generation: 1},
+		ObjectMeta: metav1.ObjectMeta{Name: kubernetes},
 		Spec:       networkingv1.ServiceCIDRSpec{CIDRs: c.ServiceCIDRs},
 		Status: networkingv1.ServiceCIDRStatus{Conditions: []metav1.Condition{{Type: networkingv1.ServiceCIDRConditionReady, Status: metav1.ConditionTrue,
 			Message: "Kubernetes default Service CIDR is ready", LastTransitionTime: metav1.NewTime(c.Now)}}},
