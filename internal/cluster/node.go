@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/cri"
+	"minato.dev/minato/internal/failpoint"
 	"minato.dev/minato/internal/image"
 	"minato.dev/minato/internal/kubelet"
 	"minato.dev/minato/internal/network"
@@ -94,11 +96,15 @@ func (a *assembly) runtimeConfig(images *image.Store, net *network.Network) (run
 	if err != nil {
 		return runtime.Config{}, err
 	}
+	reach, err := failpoint.Parse(os.Getenv(failpoint.Env))
+	if err != nil {
+		return runtime.Config{}, err
+	}
 	log := a.log.With("room", "runtime")
 	return runtime.Config{
 		Root: a.paths.runtime(), RunDir: a.paths.Run + "/runtime", Socket: a.paths.CRISocket(),
 		Shim:   shim.Config{Binary: helper, RunDir: a.paths.shim(), Cgroup: a.id.cgroup() + "/shim", Log: log},
-		Images: images, Network: net, Version: a.cfg.Version, Log: log,
+		Images: images, Network: net, Version: a.cfg.Version, Log: log, Reach: reach,
 	}, nil
 }
 
@@ -109,12 +115,16 @@ func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func())
 	pool.AddCert(a.pki.CA.Leaf())
 	return withViews(ctx, c, a.log, func(s *run.Scope, vs *client.Views) error {
 		rec := client.NewRecorder(c, a.log, "kubelet", a.id.NodeName)
+		reach, err := failpoint.Parse(os.Getenv(failpoint.Env))
+		if err != nil {
+			return err
+		}
 		k, err := kubelet.New(kubelet.Config{
 			NodeName: a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
 			RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), ManifestDir: a.paths.Manifests(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
 			ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
 			Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
-			ServingCert: &a.pki.Kubelet.TLS, ClientCA: pool, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"),
+			ServingCert: &a.pki.Kubelet.TLS, ClientCA: pool, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"), Reach: reach,
 		}, c, vs, rec)
 		if err != nil {
 			return err

@@ -10,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"minato.dev/minato/internal/failpoint"
 )
 
 // CRI is the container runtime and its image store, as the generated CRI v1 clients speak to it. A *cri.Client is one.
@@ -46,6 +48,8 @@ type Config struct {
 	EvictionHard map[string]string
 	Version      string // kubeletVersion of the Node, "v1.37.2+minato.1"
 	Log          *slog.Logger
+	// Reach is told of the beginning and end of each operation on a pod; nil outside of tests.
+	Reach failpoint.Func
 }
 
 // complete checks c and fills in what may be left out.

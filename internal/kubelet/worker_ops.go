@@ -29,11 +29,19 @@ func (w *worker) background(op decide.Op, f func(ctx context.Context) result) {
 	w.busy[op.Key()] = cancel
 	w.scope.Go(op.Key(), func(context.Context) error {
 		defer cancel()
+		w.k.reach("begin " + string(op.Verb))
 		r := f(ctx)
+		w.k.reach("end " + string(op.Verb))
 		r.op = op
 		w.note(func() { w.results = append(w.results, r) })
 		return nil
 	})
+}
+
+func (k *Kubelet) reach(point string) {
+	if k.cfg.Reach != nil {
+		k.cfg.Reach(point)
+	}
 }
 
 // task binds an operation to what it needs now, so that it reads nothing that the loop may change.

@@ -7,6 +7,7 @@ var rooms = []struct {
 	may  []string
 }{
 	{"run", nil},
+	{"failpoint", nil},
 	{"lint", nil},
 	{"cri", nil},
 	{"pki", nil},
@@ -23,8 +24,8 @@ var rooms = []struct {
 	{"scheduler", []string{"run", "client", "control"}},
 	{"proxy", []string{"run", "client", "control"}},
 	{"dns", []string{"run", "client", "control"}},
-	{"kubelet", []string{"run", "client", "control", "cri"}},
-	{"runtime", []string{"run", "cri", "shim", "image", "network"}},
+	{"kubelet", []string{"run", "failpoint", "client", "control", "cri"}},
+	{"runtime", []string{"run", "failpoint", "cri", "shim", "image", "network"}},
 	{"cluster", []string{"*"}},
 	{"cli", []string{"run", "client", "cluster", "image", "pki"}},
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"minato.dev/minato/internal/failpoint"
 	"minato.dev/minato/internal/image"
 	"minato.dev/minato/internal/network"
 	"minato.dev/minato/internal/shim"
@@ -24,6 +25,8 @@ type Config struct {
 	Log       *slog.Logger
 	// PodCIDR is told the pod range that the kubelet learns (UpdateRuntimeConfig); nil where the range is fixed.
 	PodCIDR func(ctx context.Context, cidr string) error
+	// Reach is told of each step; nil outside of tests.
+	Reach failpoint.Func
 }
 
 // Images is the node's image store; *image.Store is one.

@@ -147,6 +147,9 @@ func listen(socket string) (net.Listener, error) {
 
 // reach names a point that tests can stop the process at, as a kill would.
 func (s *Server) reach(point string) error {
+	if s.cfg.Reach != nil {
+		s.cfg.Reach(point)
+	}
 	if s.failAt == nil {
 		return nil
 	}

@@ -30,7 +30,7 @@ func churn(ts *testscript.TestScript, neg bool, args []string) {
 	rounds, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	seed := seedOf(ts, args)
-	kinds := []string{"kill", "kill", "twice", "start", "shim", "keeper"}
+	kinds := []string{"kill", "kill", "twice", "start", "shim", "keeper", "point"}
 	if len(args) > 2 {
 		kinds = args[2:]
 	}
@@ -117,6 +117,7 @@ type churner struct {
 	gone     map[string]bool // pods whose deletion was acknowledged
 	steady   map[string]corev1.ContainerStatus
 	rebooted bool
+	more     int // rounds of acts that a fault has added
 }
 
 // settle brings the fixtures up and notes their containers.

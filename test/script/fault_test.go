@@ -1,16 +1,19 @@
 package script
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"minato.dev/minato/internal/cluster"
+	"minato.dev/minato/internal/failpoint"
 )
 
 // faults are what churn lets happen. Each ends with a cluster that is up.
@@ -49,6 +52,12 @@ var faults = map[string]func(c *churner){
 		c.rebooted = true
 		c.killHelper("keeper", "shim")
 	},
+	// The agent dies at a step of its work, whichever it comes to, while pods come and go.
+	"point": func(c *churner) {
+		crash(c.ts, false, nil)
+		c.dieAt(1 + c.draw.IntN(150))
+		up(c.ts, false, nil)
+	},
 	// Packets to the API and to the kubelet are lost for a while.
 	"partition": func(c *churner) { c.partition(time.Duration(200+c.draw.IntN(4000)) * time.Millisecond) },
 	// The user stops everything, which is to the state on disk nothing but a reboot.
@@ -77,6 +86,35 @@ func (c *churner) cut(after time.Duration) {
 		crash(c.ts, false, nil)
 	}
 	_ = cmd.Wait() // it says that the cluster ended, or that it is up
+	if pid, err := cluster.Running(data); err == nil && pid != 0 {
+		crash(c.ts, false, nil)
+	}
+}
+
+// dieAt starts an agent that ends itself at its nth step, and gives it pods to work on until then.
+func (c *churner) dieAt(n int) {
+	data := c.ts.Getenv("DATA")
+	cmd := exec.Command(filepath.Join(c.ts.Getenv("BIN"), "minato"), "up", "--detach", "--merge-kubeconfig=false", "--data-dir", data, "--port", c.ts.Getenv("PORT"))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", failpoint.Env, n))
+	out, err := cmd.CombinedOutput()
+	c.ts.Logf("to die at step %d: up says %v", n, err)
+	if err != nil && !strings.Contains(string(out), "the cluster ended") {
+		c.ts.Fatalf("up: %v: %s", err, out)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var wait sync.WaitGroup
+	c.more++
+	for _, act := range c.acts(1000 + c.more) {
+		wait.Go(func() { act(ctx) })
+	}
+	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		if pid, err := cluster.Running(data); err == nil && pid == 0 {
+			break
+		}
+	}
+	cancel()
+	wait.Wait()
 	if pid, err := cluster.Running(data); err == nil && pid != 0 {
 		crash(c.ts, false, nil)
 	}
