@@ -93,6 +93,10 @@ func subresources(path string) []string {
 		return []string{"log"}
 	case under("/healthz"):
 		return []string{"healthz", "proxy"}
+	case under("/configz"):
+		return []string{"configz", "proxy"}
+	case under("/checkpoint"):
+		return []string{"checkpoint"}
 	case under("/pods"), under("/runningpods"):
 		return []string{"pods", "proxy"}
 	}

@@ -35,6 +35,8 @@ type Host interface {
 	Ended(ctx context.Context, pod *corev1.Pod, id string) <-chan struct{}
 	// Sandbox returns the id of the pod's ready sandbox.
 	Sandbox(pod *corev1.Pod) (string, bool)
+	// Config is the configuration, to be shown as JSON.
+	Config() any
 	// Healthy says why the kubelet is not healthy; nil: it is.
 	Healthy(ctx context.Context) error
 }
@@ -47,7 +49,9 @@ type Config struct {
 	Auth     *Auth
 	NodeName string
 	LogDir   string // what /logs/ shows
-	Log      *slog.Logger
+
+	CheckpointDir string // where /checkpoint writes
+	Log           *slog.Logger
 }
 
 // Server serves the API.
@@ -82,6 +86,8 @@ func (s *Server) routes() {
 	}
 	h("POST /run/{ns}/{pod}/{container}", s.run)
 	h("POST /run/{ns}/{pod}/{uid}/{container}", s.run)
+	h("POST /checkpoint/{ns}/{pod}/{container}", s.checkpoint)
+	h("GET /configz", s.configz)
 	h("GET /stats/summary", s.summary)
 	h("GET /metrics", s.metrics)
 	h("GET /metrics/resource", s.resourceMetrics)
