@@ -54,6 +54,7 @@ func (s *Server) start(scope *run.Scope) error {
 	if err := s.addresses.load(); err != nil {
 		return err
 	}
+	scope.Go("migrate", s.migrateLater)
 	return nil
 }
 
