@@ -1,7 +1,7 @@
 // Command memory measures what the servers hold with 10,000 pods on 1,000 nodes, ours and upstream's kube-apiserver with
 // etcd: after the start, after a round of LISTs, and when nobody has asked for anything for a while.
 //
-//	go run ./bench/memory [-minato bin/minato] [-upstream DIR] [-pods 10000] [-nodes 1000] [-rest 150s] [-details DIR]
+//	go run ./bench/memory [-json FILE] [-minato bin/minato] [-upstream DIR] [-pods 10000] [-nodes 1000] [-rest 150s] [-details DIR]
 //
 // Ours is the whole one-node cluster, whose scheduler, controllers, proxy and DNS see the pods too. With -details DIR it
 // runs ours alone, and leaves there at each moment a heap profile and the mappings of each process by size.
@@ -14,13 +14,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
-	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/bench/report"
 	"minato.dev/minato/bench/sides"
 )
 
@@ -32,13 +29,9 @@ func main() {
 	flag.IntVar(&b.nodes, "nodes", 1000, "how many nodes they are on")
 	flag.DurationVar(&b.rest, "rest", 150*time.Second, "how long nobody asks for anything before the last reading")
 	flag.StringVar(&b.details, "details", "", "measure ours alone and write profiles and mappings into this folder")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := b.run(ctx, f); err != nil {
-		fmt.Fprintln(os.Stderr, "bench/memory:", err)
-		os.Exit(1)
-	}
+	report.Main(report.Result{Bench: "memory", Title: "Memory with many objects", About: "PSS of all programs of the side. Ours is the whole one-node cluster, whose scheduler, " +
+		"controllers, proxy and DNS see the pods too; upstream's is kube-apiserver and etcd alone. Each LIST is made twice."},
+		func(ctx context.Context, r *report.Result) error { return b.run(ctx, f, r) })
 }
 
 type bench struct {
@@ -55,7 +48,7 @@ var lists = []struct{ path, accept string }{
 	{"/api/v1/nodes", "application/json"},
 }
 
-func (b bench) run(ctx context.Context, f sides.Flags) (err error) {
+func (b bench) run(ctx context.Context, f sides.Flags, r *report.Result) (err error) {
 	all, err := b.start(ctx, f)
 	if err != nil {
 		return err
@@ -65,10 +58,6 @@ func (b bench) run(ctx context.Context, f sides.Flags) (err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	head, ready, peak := []string{"PSS, MB"}, []string{"start to API ready, s"}, []string{"most ever held (RSS)"}
-	for _, s := range all {
-		head, ready = append(head, s.Name), append(ready, fmt.Sprintf("%.2f", s.API.Seconds()))
-	}
 	moments := []struct {
 		name string
 		at   func(*sides.Side) error
@@ -81,34 +70,42 @@ func (b bench) run(ctx context.Context, f sides.Flags) (err error) {
 		{"10 s after the round", func(*sides.Side) error { return wait(ctx, 10*time.Second) }},
 		{fmt.Sprintf("%v after the round", b.rest), func(*sides.Side) error { return wait(ctx, b.rest-10*time.Second) }},
 	}
-	rows := [][]string{}
+	group := fmt.Sprintf("%d pods on %d nodes", b.pods, b.nodes)
+	var rows []report.Row
 	for _, m := range moments {
-		rows = append(rows, []string{m.name})
+		rows = append(rows, report.Row{Group: group, Name: m.name, Unit: report.Megabytes})
 	}
-	for _, s := range all {
+	done := &rows[4]
+	done.Reach.Figure, done.Key = 200, true
+	rows = append(rows, report.Row{Group: group, Name: "the most that they held, RSS", Unit: report.Megabytes},
+		report.Row{Group: group, Name: "start to API ready", Unit: report.Seconds})
+	defer func() { r.Rows = append(r.Rows, rows...) }() // what there is, also after a failure
+	for k, s := range all {
+		note := func(row int, v float64) {
+			if k == 0 {
+				rows[row].Ours = report.Just(v)
+			} else {
+				rows[row].Theirs = report.Just(v)
+			}
+		}
+		note(len(rows)-1, s.API.Seconds())
 		for i, m := range moments {
 			if err := m.at(s); err != nil {
 				return fmt.Errorf("%s: %s: %w", s.Name, m.name, err)
 			}
-			now, _, err := s.Memory()
+			now, most, err := s.Memory()
 			if err != nil {
 				return err
 			}
-			rows[i] = append(rows[i], fmt.Sprint(now/1e6))
+			note(i, report.MB(now))
+			note(len(moments), report.MB(most))
 			if b.details != "" {
 				if err := detail(ctx, s, filepath.Join(b.details, fmt.Sprint(i))); err != nil {
 					return err
 				}
 			}
 		}
-		_, most, err := s.Memory()
-		if err != nil {
-			return err
-		}
-		peak = append(peak, fmt.Sprint(most/1e6))
 	}
-	fmt.Printf("Memory with %d pods on %d nodes; %s.\n\n", b.pods, b.nodes, measure.Load())
-	measure.Table(os.Stdout, append(append([][]string{head}, rows...), peak, ready))
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // benches are all commands that are run, in the order of the report.
-var benches = []string{"size", "start", "idle", "pod", "runtime", "schedule", "list", "write"}
+var benches = []string{"size", "start", "idle", "pod", "runtime", "schedule", "list", "watch", "write", "memory"}
 
 // chosen are the benches named in only, a list with commas, in the order of the report; all where it is empty.
 func chosen(only string) ([]string, error) {
