@@ -42,6 +42,8 @@ func (c *call) watch() error {
 	f := feedOf(c.ctx())
 	ctx, cancel := c.watchContext(o)
 	defer cancel()
+	e.gone = cancel
+	defer e.end()
 	if f == nil && rev > c.s.cache.Revision() {
 		if err := c.watchAhead(ctx, e, o, rev); err != nil {
 			e.fail(err)
@@ -63,6 +65,10 @@ func (c *call) watch() error {
 	case err != nil:
 		if ctx.Err() != nil {
 			e.begin()
+			return e.flush()
+		}
+		if e.begun {
+			e.fail(err)
 			return e.flush()
 		}
 		return err

@@ -1,11 +1,14 @@
 package apiserver
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
@@ -24,6 +27,9 @@ type eventWriter struct {
 	last      int64 // revision of the last event
 	buf       []byte
 	flusher   http.Flusher
+	gone      context.CancelFunc // ends the watch where the client of a socket has gone
+	socket    *socket            // nil: the answer's body takes the events
+	messages  [][]byte           // for the socket
 }
 
 func (c *call) newEventWriter() (*eventWriter, error) {
@@ -45,6 +51,10 @@ func (e *eventWriter) begin() {
 		return
 	}
 	e.begun = true
+	if wsstream.IsWebSocketRequest(e.c.r) {
+		e.socket = e.c.openSocket(e.gone)
+		return
+	}
 	media := string(e.c.out.Media)
 	if e.c.out.Media == negotiate.Protobuf {
 		media += ";stream=watch"
@@ -172,6 +182,25 @@ func (e *eventWriter) fail(err error) {
 }
 
 func (e *eventWriter) add(kind string, body []byte) {
+	if e.socket != nil {
+		e.addMessage(kind, body)
+		return
+	}
+	e.frame(kind, body)
+}
+
+// addMessage adds an event as a message of its own, which needs no other frame.
+func (e *eventWriter) addMessage(kind string, body []byte) {
+	e.frame(kind, body)
+	m := bytes.Clone(e.buf)
+	if e.c.out.Media == negotiate.Protobuf {
+		m = m[4:] // its length
+	}
+	e.messages = append(e.messages, m)
+	e.buf = e.buf[:0]
+}
+
+func (e *eventWriter) frame(kind string, body []byte) {
 	if e.c.out.Media == negotiate.Protobuf {
 		e.buf = appendEvent(e.buf, kind, body)
 		return
@@ -184,6 +213,11 @@ func (e *eventWriter) add(kind string, body []byte) {
 }
 
 func (e *eventWriter) write() error {
+	if e.socket != nil {
+		err := e.socket.send(e.messages)
+		e.messages = nil
+		return err
+	}
 	if len(e.buf) == 0 {
 		return nil
 	}
@@ -198,8 +232,15 @@ func (e *eventWriter) write() error {
 // flush sends what has been added.
 func (e *eventWriter) flush() error {
 	err := e.write()
-	if e.flusher != nil {
+	if e.flusher != nil && e.socket == nil {
 		e.flusher.Flush()
 	}
 	return err
+}
+
+// end closes the socket, where there is one.
+func (e *eventWriter) end() {
+	if e.socket != nil {
+		e.socket.close()
+	}
 }
