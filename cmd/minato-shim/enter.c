@@ -1,5 +1,5 @@
-// Entering a container that runs, for exec: what libcontainer does for it with a helper, two more processes and two
-// starts of the Go runtime, in some fifty system calls. Exec probes run it all day long.
+// Putting a process into a container, a new one or one that runs: what libcontainer does for it with a helper, two more
+// processes and two starts of the Go runtime, in some hundred system calls. Exec probes run it all day long.
 //
 // It runs before the Go runtime starts (a constructor that never returns), as three processes:
 //   - the clerk, started by the shim, stays outside, waits for the others and writes down what became of them;
@@ -31,49 +31,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define REQUEST_FD 3 // a file that holds the request; 4 is a lock that ends with the clerk
-#define PIDFD 5      // of the container's first process
-#define ENTRY_MAGIC 0x316e746d
-
-enum { NO_NEW_PRIVS = 1, OWN_KEYRING = 2, UNIFIED = 4, SET_HOME = 8 };
-
-// A request: this head, then groups (padded to 8 bytes), limits, filter, and strings that end with a zero byte: the
-// container's id, the working directory, cgroup.procs of each cgroup, arguments, environment.
-struct head {
-	uint32_t magic, size;
-	uint32_t namespaces, flags;
-	uint32_t uid, gid;
-	int32_t oom_score;
-	uint32_t seccomp_flags;
-	uint64_t bounding, effective, permitted, inheritable, ambient;
-	uint32_t groups, limits, filter, cgroups, args, env;
-};
-
-struct limit {
-	uint64_t resource, soft, hard;
-};
-
-struct request {
-	struct head *h;
-	gid_t *groups;
-	struct limit *limits;
-	struct sock_filter *filter;
-	char *id, *cwd, **cgroups, **args, **env, *path;
-};
+#include "inside.h"
 
 // What usher and guest tell the clerk; each fits into a pipe whole.
 struct message {
-	int32_t kind; // STARTED, FAILED, UNFIT
+	int32_t kind;
 	int32_t pid;
 	char text[1024];
 };
 
-enum { STARTED = 1, FAILED, UNFIT };
+enum { STARTED = 1, FAILED, UNFIT, READY };
 
 static int report_fd = -1;
 
 // why says an error as Go's programs do, whose words clients know.
-static const char *why(int e)
+const char *why(int e)
 {
 	static char text[128];
 	snprintf(text, sizeof text, "%s", strerror(e));
@@ -94,7 +66,7 @@ static void report(int kind, int pid, const char *format, va_list args)
 		_exit(1);
 }
 
-__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
+void fail(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -104,7 +76,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *for
 }
 
 // unfit says that this container needs what is not done here; nothing has been started yet.
-__attribute__((noreturn, format(printf, 1, 2))) static void unfit(const char *format, ...)
+void unfit(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -148,7 +120,8 @@ static struct request parse(void)
 	at += sizeof *r.h;
 	if (r.h->magic != ENTRY_MAGIC || r.h->size != st.st_size)
 		fail("not a request of this version");
-	uint64_t fixed = ((uint64_t)r.h->groups + 1) / 2 * 8 + (uint64_t)r.h->limits * sizeof *r.limits + (uint64_t)r.h->filter * sizeof *r.filter;
+	uint64_t fixed = ((uint64_t)r.h->groups + 1) / 2 * 8 + (uint64_t)r.h->limits * sizeof *r.limits + (uint64_t)r.h->filter * sizeof *r.filter +
+			 (uint64_t)r.h->steps * sizeof *r.steps;
 	if (fixed > (uint64_t)(end - at))
 		fail("broken request");
 	r.groups = (gid_t *)at;
@@ -157,11 +130,19 @@ static struct request parse(void)
 	at += r.h->limits * sizeof *r.limits;
 	r.filter = (struct sock_filter *)at;
 	at += r.h->filter * sizeof *r.filter;
+	r.steps = (struct step *)at;
+	at += r.h->steps * sizeof *r.steps;
 	r.id = next_string(&at, end);
 	r.cwd = next_string(&at, end);
 	r.cgroups = next_strings(&at, end, r.h->cgroups);
 	r.args = next_strings(&at, end, r.h->args);
 	r.env = next_strings(&at, end, r.h->env);
+	if (r.h->steps) {
+		r.root = next_string(&at, end);
+		r.fifo = next_string(&at, end);
+		r.joins = next_strings(&at, end, r.h->joins);
+		r.step_strings = next_strings(&at, end, 4 * r.h->steps);
+	}
 	return r;
 }
 
@@ -326,20 +307,56 @@ static void filter(struct request *r)
 		fail("unable to init seccomp: %s", why(errno));
 }
 
+static void own_keyring(struct request *r)
+{
+	char ring[256];
+	snprintf(ring, sizeof ring, "_ses.%s", r->id);
+	long key = syscall(SYS_keyctl, 1 /* join session keyring */, ring);
+	if (key < 0 && errno != ENOSYS)
+		fail("unable to join session keyring: %s", why(errno));
+	if (key < 0 || !r->h->steps)
+		return;
+	// The first process makes the ring searchable for those that enter later.
+	char text[512] = "";
+	unsigned perm = 0;
+	if (syscall(SYS_keyctl, 6 /* describe */, key, text, sizeof text - 1) < 0 || sscanf(text, "%*[^;];%*d;%*d;%x;", &perm) != 1 ||
+	    syscall(SYS_keyctl, 5 /* set permissions */, key, perm | 0x80000) < 0)
+		fail("unable to mod keyring permissions: %s", why(errno));
+}
+
+// wait_for_start lets the shim's side go on, and then waits until somebody opens the fifo, as libcontainer's init does.
+static void wait_for_start(int proc, int fifo)
+{
+	char path[64];
+	struct message m = {.kind = READY};
+	if (write(report_fd, &m, sizeof m) < 0)
+		_exit(1);
+	close(report_fd);
+	snprintf(path, sizeof path, "self/fd/%d", fifo);
+	int fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		_exit(1);
+	syscall(SYS_close_range, 3, ~0U, 0);
+}
+
 static void guest(struct request *r)
 {
 	struct head *h = r->h;
+	int proc = -1, fifo = -1;
+	if (setsid() < 0)
+		fail("setsid: %s", why(errno));
+	if (h->flags & OWN_KEYRING)
+		own_keyring(r);
+	if (h->steps) {
+		prctl(PR_SET_NAME, "runc:[2:INIT]"); // the name by which an init that waits is known
+		fifo = open(r->fifo, O_PATH | O_CLOEXEC);
+		if (fifo < 0)
+			fail("exec fifo: %s", why(errno));
+		proc = build_root(r);
+	}
 	if (h->flags & SET_HOME)
 		set_home(r);
 	find_path(r);
-	if (setsid() < 0)
-		fail("setsid: %s", why(errno));
-	if (h->flags & OWN_KEYRING) {
-		char ring[256];
-		snprintf(ring, sizeof ring, "_ses.%s", r->id);
-		if (syscall(SYS_keyctl, 1 /* join session keyring */, ring) < 0 && errno != ENOSYS)
-			fail("unable to join session keyring: %s", why(errno));
-	}
 	if (h->flags & NO_NEW_PRIVS && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail("no_new_privs: %s", why(errno));
 	for (uint32_t i = 0; i < h->limits; i++) {
@@ -354,7 +371,11 @@ static void guest(struct request *r)
 	char *program = look_up(r);
 	if (h->flags & NO_NEW_PRIVS)
 		filter(r);
+	if (h->steps)
+		wait_for_start(proc, fifo);
 	execve(program, r->args, r->env);
+	if (h->steps)
+		_exit(255); // nobody listens any more
 	fail("exec %s: %s", program, why(errno));
 }
 
@@ -399,22 +420,35 @@ static void set_oom_score(int wanted)
 	close(fd);
 }
 
-static void usher(struct request *r)
+static void join_namespaces(struct request *r)
 {
-	join_cgroups(r);
-	set_oom_score(r->h->oom_score);
-	if (setns(PIDFD, r->h->namespaces) < 0) {
+	if (!r->h->steps) {
+		if (setns(PIDFD, r->h->namespaces) == 0)
+			return;
 		if (errno == ESRCH)
 			fail("the container has ended");
 		unfit("setns: %s", why(errno));
 	}
+	for (uint32_t i = 0; i < r->h->joins; i++) {
+		int fd = open(r->joins[i], O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || setns(fd, 0) < 0)
+			fail("namespace %s: %s", r->joins[i], why(errno));
+		close(fd);
+	}
+}
+
+static void usher(struct request *r)
+{
+	join_cgroups(r);
+	set_oom_score(r->h->oom_score);
+	join_namespaces(r);
 	if (report_fd != REQUEST_FD && dup3(report_fd, REQUEST_FD, O_CLOEXEC) < 0)
 		fail("dup: %s", why(errno));
 	report_fd = REQUEST_FD;
 	if (syscall(SYS_close_range, REQUEST_FD + 1, ~0U, 0) < 0)
 		unfit("close_range: %s", why(errno));
 	// A sibling of ours: the clerk learns its end even if we are gone.
-	pid_t pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+	pid_t pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD | (r->h->steps ? r->h->namespaces : 0), 0, 0, 0, 0);
 	if (pid < 0)
 		fail("clone: %s", why(errno));
 	if (pid == 0)
@@ -485,7 +519,7 @@ static ssize_t receive(int fd, struct message *m)
 	return n;
 }
 
-static void clerk(const char *dir)
+static void clerk(const char *dir, int making)
 {
 	int fds[2];
 	sigset_t none;
@@ -502,14 +536,22 @@ static void clerk(const char *dir)
 	}
 	close(fds[1]);
 	struct message m, start = {0}, failure = {0};
-	// The pipe ends when the guest has executed its program, or has failed to.
+	int ready = !making;
+	// The pipe ends when the guest has executed its program or waits to be let go, or has failed to.
 	while (receive(fds[0], &m) == (ssize_t)sizeof m) {
 		m.text[sizeof m.text - 1] = 0;
-		*(m.kind == STARTED ? &start : &failure) = m;
+		if (m.kind == READY)
+			ready = 1;
+		else
+			*(m.kind == STARTED ? &start : &failure) = m;
 	}
-	if (!failure.kind && !start.kind) {
+	if (!failure.kind && (!start.kind || !ready)) {
 		failure.kind = FAILED;
-		snprintf(failure.text, sizeof failure.text, "%s", pid < 0 ? "fork failed" : "the helper was killed");
+		snprintf(failure.text, sizeof failure.text, "%s", pid < 0 ? "fork failed" : "it was killed before it began");
+	}
+	if (failure.kind && start.kind) { // nobody may meet it any more when the failure is known
+		kill(start.pid, SIGKILL);
+		waitpid(start.pid, NULL, 0);
 	}
 	if (failure.kind)
 		write_result(dir, &failure, 0);
@@ -522,5 +564,7 @@ __attribute__((constructor)) static void enter_entry(int argc, char **argv, char
 {
 	(void)envp;
 	if (argc == 3 && strcmp(argv[1], "enter") == 0)
-		clerk(argv[2]);
+		clerk(argv[2], 0);
+	if (argc == 3 && strcmp(argv[1], "build") == 0)
+		clerk(argv[2], 1);
 }

@@ -4,7 +4,7 @@
 //	minato-shim launch RUNDIR [CGROUP]   moves away from its caller and becomes the keeper
 //	minato-shim keeper RUNDIR            keeper.c, before the Go runtime starts
 //	minato-shim shim RUNDIR ...          started by the keeper
-//	minato-shim enter DIR                enter.c, before the Go runtime starts: exec sessions
+//	minato-shim build|enter DIR          enter.c and build.c, before the Go runtime starts
 //	minato-shim create|exec|update DIR   the helper, started by the shim
 //	minato-shim init                     libcontainer's re-entry inside a new container
 //	minato-shim selftest                 exits 0 if this binary can run here

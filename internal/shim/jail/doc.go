@@ -1,11 +1,14 @@
-// Package jail is the short-lived helper that builds containers and enters them, by libcontainer.
+// Package jail builds containers and enters them.
 //
-// The shim runs it as "minato-shim create|exec|update DIR"; DIR holds request.json and receives result.json as the
-// helper's last act, so that a shim that crashed meanwhile finds either a whole answer or none. Standard streams of the
-// process are the helper's own; descriptor 3 is the console socket where there is a terminal. The same binary is
-// re-entered as "init" by libcontainer; importing this package links that entry. Most exec sessions need no libcontainer:
-// "minato-shim enter DIR", in C, does them by a request that an Entry makes. Nothing here is long-running or
-// concurrent. It is tested through internal/shim's client with a real kernel.
+// Nearly all of them are built and entered in C (cmd/minato-shim/enter.c, build.c), by a request that is made here, in the
+// shim: a Bundle is read, its cgroups are made by Build, and "minato-shim build DIR" or "enter DIR" does what must be done
+// in the container's namespaces. What that leaves out (ErrUnfit: user namespaces, terminals, security labels, scheduling
+// policies) libcontainer does in a short-lived helper, "minato-shim create|exec|update DIR": DIR holds request.json.
+// Either way result.json is the last act, so that a shim that crashed meanwhile finds either a whole answer or none.
+// Standard streams of the process are the helper's own; descriptor 3 is the console socket where there is a terminal. The
+// same binary is re-entered as "init" by libcontainer; importing this package links that entry. Filters and entries are
+// safe for concurrent use, and Build is. It is tested through internal/shim's client with a real kernel, both ways against
+// each other.
 package jail
 
 import (
@@ -29,6 +32,8 @@ type Request struct {
 	Exec *ExecProcess `json:"exec,omitempty"`
 	// Resources to set (update).
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
+	// Made is the container's making, for exec and update of one that libcontainer did not make.
+	Made *Result `json:"made,omitempty"`
 }
 
 // An ExecProcess says what differs from the container's own process.
@@ -56,6 +61,7 @@ const (
 	requestFile   = "request.json"
 	resultFile    = "result.json"
 	resourcesFile = "resources.json"
+	cgroupsFile   = "cgroups.json"
 )
 
 // WriteRequest stores r in dir, which is made, and removes an older result.
@@ -75,7 +81,19 @@ func ResultPath(dir string) string { return filepath.Join(dir, resultFile) }
 // ReadResult returns the helper's answer; fs.ErrNotExist if it gave none.
 func ReadResult(dir string) (Result, error) {
 	var r Result
-	return r, ReadJSON(filepath.Join(dir, resultFile), &r)
+	err := ReadJSON(filepath.Join(dir, resultFile), &r)
+	if err == nil && r.CgroupPaths == nil {
+		err = ReadJSON(filepath.Join(dir, cgroupsFile), &r.CgroupPaths)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // of an exec session
+		}
+	}
+	return r, err
+}
+
+// WriteCgroups stores, beside the result that a build will give, the container's cgroups.
+func WriteCgroups(dir string, paths map[string]string) error {
+	return WriteJSON(filepath.Join(dir, cgroupsFile), paths)
 }
 
 // WriteJSON replaces the file at path atomically. It does not sync: what the shim records is about processes, which do
@@ -125,9 +143,11 @@ func LoadSpec(bundle string) (*specs.Spec, error) {
 	if err := ReadJSON(filepath.Join(bundle, "config.json"), &s); err != nil {
 		return nil, err
 	}
-	bad := func(field, mend string) (*specs.Spec, error) {
-		return nil, fmt.Errorf("%s/config.json: %s: %s", bundle, field, mend)
-	}
+	return &s, check(bundle, &s)
+}
+
+func check(bundle string, s *specs.Spec) error {
+	bad := func(field, mend string) error { return fmt.Errorf("%s/config.json: %s: %s", bundle, field, mend) }
 	switch {
 	case s.Process == nil || len(s.Process.Args) == 0:
 		return bad("process.args", "must name a program")
@@ -140,5 +160,5 @@ func LoadSpec(bundle string) (*specs.Spec, error) {
 	case !filepath.IsAbs(s.Linux.CgroupsPath) || filepath.Clean(s.Linux.CgroupsPath) == "/":
 		return bad("linux.cgroupsPath", "must be absolute and not the root")
 	}
-	return &s, nil
+	return nil
 }

@@ -69,31 +69,27 @@ var namespaceFlags = map[specs.LinuxNamespaceType]uint32{
 	specs.IPCNamespace: unix.CLONE_NEWIPC, specs.UTSNamespace: unix.CLONE_NEWUTS, specs.CgroupNamespace: unix.CLONE_NEWCGROUP,
 }
 
-// LoadEntry reads the bundle of a container, whose config.json LoadSpec has accepted before.
+// LoadEntry reads the bundle of a container, whose config.json LoadSpec or LoadBundle has accepted before.
 func LoadEntry(bundle string, filters *Filters) (*Entry, error) {
-	var s struct {
-		Process *specs.Process `json:"process"`
-		Linux   struct {
-			Namespaces   []specs.LinuxNamespace   `json:"namespaces"`
-			Seccomp      json.RawMessage          `json:"seccomp"`
-			Personality  *specs.LinuxPersonality  `json:"personality"`
-			IntelRdt     *specs.LinuxIntelRdt     `json:"intelRdt"`
-			MemoryPolicy *specs.LinuxMemoryPolicy `json:"memoryPolicy"`
-		} `json:"linux"`
-	}
-	if err := ReadJSON(filepath.Join(bundle, "config.json"), &s); err != nil {
+	b, err := readBundle(bundle)
+	if err != nil {
 		return nil, err
 	}
-	p := s.Process
-	if p == nil {
+	if b.Process == nil || b.Linux == nil {
 		return nil, fmt.Errorf("%s/config.json: process is gone", bundle)
 	}
+	return b.entry(filters)
+}
+
+// entry is what entering the bundle's container needs.
+func (b *Bundle) entry(filters *Filters) (*Entry, error) {
+	p, l := b.Process, b.Linux
 	if p.ApparmorProfile != "" || p.SelinuxLabel != "" || p.Scheduler != nil || p.IOPriority != nil || p.ExecCPUAffinity != nil ||
-		p.User.Umask != nil || s.Linux.Personality != nil || s.Linux.IntelRdt != nil || s.Linux.MemoryPolicy != nil {
+		p.User.Umask != nil || l.Personality != nil || l.IntelRdt != nil || l.MemoryPolicy != nil {
 		return nil, ErrUnfit
 	}
 	e := &Entry{process: p, filter: &Filter{}}
-	for _, ns := range s.Linux.Namespaces {
+	for _, ns := range l.Namespaces {
 		flag, ok := namespaceFlags[ns.Type]
 		if !ok {
 			return nil, fmt.Errorf("%s namespace: %w", ns.Type, ErrUnfit)
@@ -101,8 +97,8 @@ func LoadEntry(bundle string, filters *Filters) (*Entry, error) {
 		e.namespaces |= flag
 	}
 	var err error
-	if len(s.Linux.Seccomp) > 0 && string(s.Linux.Seccomp) != "null" {
-		e.filter, err = filters.of(s.Linux.Seccomp)
+	if len(b.seccomp) > 0 {
+		e.filter, err = filters.of(b.seccomp)
 	}
 	return e, err
 }
@@ -125,16 +121,21 @@ type entryHead struct {
 	SeccompFlags                                         uint32
 	Bounding, Effective, Permitted, Inheritable, Ambient uint64
 	Groups, Limits, Filter, Cgroups, Args, Env           uint32
+	Joins, Steps, RootPropagation, _                     uint32
 }
 
 // Request returns, as an open file, what "minato-shim enter DIR" reads on descriptor 3: run x in the container id, whose
 // cgroups are the given directories by controller. Descriptor 4 is a lock that is to end with the helper, 5 a pidfd of
 // the container's first process.
 func (e *Entry) Request(id string, cgroups map[string]string, x *ExecProcess) (*os.File, error) {
-	data, err := e.encode(id, cgroups, x)
+	data, err := e.encode(id, cgroups, merge(e.process, x), nil)
 	if err != nil {
 		return nil, err
 	}
+	return inMemory(data)
+}
+
+func inMemory(data []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("entry", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
@@ -147,8 +148,8 @@ func (e *Entry) Request(id string, cgroups map[string]string, x *ExecProcess) (*
 	return f, nil
 }
 
-func (e *Entry) encode(id string, cgroups map[string]string, x *ExecProcess) ([]byte, error) {
-	p := merge(e.process, x)
+// encode makes a request to run p in the container, which the plan, if there is one, makes first.
+func (e *Entry) encode(id string, cgroups map[string]string, p *specs.Process, made *plan) ([]byte, error) {
 	env, flags, err := environment(p.Env)
 	if err != nil {
 		return nil, err
@@ -188,7 +189,17 @@ func (e *Entry) encode(id string, cgroups map[string]string, x *ExecProcess) ([]
 		}
 	}
 	body = append(body, e.filter.program...)
-	for _, s := range slices.Concat([]string{id, p.Cwd}, slices.Sorted(maps.Keys(procs)), p.Args, env) {
+	strs := slices.Concat([]string{id, p.Cwd}, slices.Sorted(maps.Keys(procs)), p.Args, env)
+	if made != nil {
+		h.Namespaces, h.Joins, h.Steps, h.RootPropagation = made.namespaces, uint32(len(made.joins)), uint32(len(made.steps)), made.rootPropagation
+		for _, s := range made.steps {
+			if body, err = binary.Append(body, binary.NativeEndian, s.fixed); err != nil {
+				return nil, err
+			}
+		}
+		strs = slices.Concat(strs, []string{made.root, made.fifo}, made.joins, made.strings())
+	}
+	for _, s := range strs {
 		if strings.IndexByte(s, 0) >= 0 {
 			return nil, fmt.Errorf("%q: contains a zero byte", s)
 		}

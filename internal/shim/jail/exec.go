@@ -4,8 +4,6 @@ package jail
 
 import (
 	"errors"
-
-	"github.com/opencontainers/runc/libcontainer"
 )
 
 // execute starts a process in a running container and does not wait for it: as an orphan it becomes the keeper's.
@@ -14,7 +12,7 @@ func execute(_ string, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	c, err := libcontainer.Load(r.Root, r.ID)
+	c, err := load(r)
 	if err != nil {
 		return Result{}, err
 	}

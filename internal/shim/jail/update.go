@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/opencontainers/runc/libcontainer"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -28,7 +27,7 @@ func update(dir string, r Request) (Result, error) {
 	if err := overlay(spec.Linux.Resources, r.Resources); err != nil {
 		return Result{}, err
 	}
-	c, err := libcontainer.Load(r.Root, r.ID)
+	c, err := load(r)
 	if err != nil {
 		return Result{}, err
 	}

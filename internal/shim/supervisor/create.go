@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"time"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/shim"
@@ -54,14 +53,14 @@ func (s *Supervisor) create(ctx context.Context, r shim.CreateRequest) (pid int,
 	if !fresh {
 		return s.again(c, r)
 	}
-	if err := s.build(ctx, c); err != nil {
+	if err := s.build(ctx, c, spec); err != nil {
 		s.undo(c)
 		return 0, fmt.Errorf("container %s: %w: %w", r.ID, shim.ErrCreate, err)
 	}
 	return s.snapshot(c).Pid, nil
 }
 
-func checkRequest(r shim.CreateRequest) (*specs.Spec, error) {
+func checkRequest(r shim.CreateRequest) (*jail.Bundle, error) {
 	switch {
 	case !validID(r.ID):
 		return nil, invalid("id %q: must be 1 to 128 characters of [a-zA-Z0-9_.-], the first alphanumeric", r.ID)
@@ -72,7 +71,7 @@ func checkRequest(r shim.CreateRequest) (*specs.Spec, error) {
 	case r.LogMaxSize < 0 || r.LogMaxFiles < 0:
 		return nil, invalid("logMaxSize and logMaxFiles must not be negative")
 	}
-	spec, err := jail.LoadSpec(r.Bundle)
+	spec, err := jail.LoadBundle(r.Bundle)
 	if err != nil {
 		return nil, invalid("%v", err)
 	}
@@ -80,7 +79,7 @@ func checkRequest(r shim.CreateRequest) (*specs.Spec, error) {
 }
 
 // claim registers a new container, or returns the one of that ID and false.
-func (s *Supervisor) claim(r shim.CreateRequest, spec *specs.Spec) (c *container, fresh bool, err error) {
+func (s *Supervisor) claim(r shim.CreateRequest, spec *jail.Bundle) (c *container, fresh bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.containers[r.ID]; c != nil {
@@ -123,7 +122,7 @@ func (s *Supervisor) again(c *container, r shim.CreateRequest) (int, error) {
 }
 
 // build does the work of create. Everything that a crash could leave behind is in the record first.
-func (s *Supervisor) build(ctx context.Context, c *container) error {
+func (s *Supervisor) build(ctx context.Context, c *container, spec *jail.Bundle) error {
 	p, err := newPipes(c.rec.Terminal, c.rec.Request.Stdin)
 	if err != nil {
 		return err
@@ -145,7 +144,12 @@ func (s *Supervisor) build(ctx context.Context, c *container) error {
 	dir := filepath.Join(c.dir, createDir)
 	r := c.rec.Request
 	req := jail.Request{Root: s.jailRoot(), ID: r.ID, Bundle: r.Bundle, Terminal: c.rec.Terminal}
-	result, err := s.help(ctx, "create", dir, req, p.theirs, p.consoleTheirs)
+	result, err := s.buildSwiftly(ctx, c, req, spec, p.theirs)
+	if errors.Is(err, jail.ErrUnfit) {
+		if err = os.RemoveAll(filepath.Join(s.jailRoot(), r.ID)); err == nil {
+			result, err = s.help(ctx, "create", dir, req, p.theirs, p.consoleTheirs)
+		}
+	}
 	if err != nil {
 		return err
 	}

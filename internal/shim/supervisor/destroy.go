@@ -126,5 +126,5 @@ func waitDead(pid int, atMost time.Duration) {
 // updateRequest is the helper's request for new limits.
 func (s *Supervisor) updateRequest(c *container) jail.Request {
 	r := c.rec.Request
-	return jail.Request{Root: s.jailRoot(), ID: r.ID, Bundle: r.Bundle}
+	return jail.Request{Root: s.jailRoot(), ID: r.ID, Bundle: r.Bundle, Made: s.made(c)}
 }

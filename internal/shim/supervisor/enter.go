@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -61,6 +62,56 @@ func (s *Supervisor) enterSwiftly(ctx context.Context, c *container, x *session,
 		return jail.Result{}, err
 	}
 	return s.runHelper(ctx, fmt.Sprintf("/proc/self/fd/%d", s.self.Fd()), "enter", x.dir, stdio, wish, lock, init)
+}
+
+// buildSwiftly makes a container without libcontainer; jail.ErrUnfit where that cannot be, in which case there is at most
+// something of it that destroy removes and libcontainer does not mind.
+func (s *Supervisor) buildSwiftly(ctx context.Context, c *container, req jail.Request, spec *jail.Bundle, stdio [3]*os.File) (jail.Result, error) {
+	if s.self == nil {
+		return jail.Result{}, jail.ErrUnfit
+	}
+	dir := filepath.Join(c.dir, createDir)
+	for _, d := range []string{dir, filepath.Join(s.jailRoot(), req.ID)} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return jail.Result{}, err
+		}
+	}
+	fifo := s.execFifo(req.ID)
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		return jail.Result{}, fmt.Errorf("exec fifo: %w", err)
+	}
+	// Init, who has become the container's user by then, writes to it; its directory is ours alone.
+	if err := os.Chmod(fifo, 0o622); err != nil {
+		return jail.Result{}, err
+	}
+	wish, entry, cgroups, err := jail.Build(req, spec, &s.filters, fifo)
+	if err != nil {
+		return jail.Result{}, err
+	}
+	defer wish.Close()
+	if err := jail.WriteCgroups(dir, cgroups); err != nil {
+		return jail.Result{}, err
+	}
+	lock, err := lockHelper(dir, unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return jail.Result{}, err
+	}
+	defer lock.Close()
+	s.mu.Lock()
+	c.entry = entry
+	s.mu.Unlock()
+	result, err := s.runHelper(ctx, fmt.Sprintf("/proc/self/fd/%d", s.self.Fd()), "build", dir, stdio, wish, lock)
+	if err != nil && oomKillsIn(cgroups) > 0 {
+		err = fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)
+	}
+	return result, err
+}
+
+// made tells libcontainer, which did not make the container, what it must know of it.
+func (s *Supervisor) made(c *container) *jail.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &jail.Result{Pid: c.state.Pid, StartTime: c.startTime, CgroupPaths: c.cgroups}
 }
 
 // entryOf reads what entering needs from the bundle, once.

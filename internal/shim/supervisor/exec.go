@@ -93,7 +93,7 @@ func (s *Supervisor) claimSession(c *container, execID string) (x *session, fres
 }
 
 func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim.ExecRequest, stdio [3]*os.File) error {
-	req := jail.Request{Root: s.jailRoot(), ID: x.rec.Container, Bundle: c.rec.Request.Bundle, Terminal: r.TTY}
+	req := jail.Request{Root: s.jailRoot(), ID: x.rec.Container, Bundle: c.rec.Request.Bundle, Terminal: r.TTY, Made: s.made(c)}
 	req.Exec = &jail.ExecProcess{Args: r.Args, Env: r.Env, Cwd: r.Cwd, Width: r.Width, Height: r.Height}
 	if u := r.User; u != nil {
 		req.Exec.User = &specs.User{UID: u.UID, GID: u.GID, AdditionalGids: u.AdditionalGids}

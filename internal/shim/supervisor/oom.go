@@ -25,6 +25,10 @@ func (s *Supervisor) oomKills(c *container) int {
 	s.mu.Lock()
 	dirs := c.cgroups
 	s.mu.Unlock()
+	return oomKillsIn(dirs)
+}
+
+func oomKillsIn(dirs map[string]string) int {
 	if dir, ok := dirs["memory"]; ok {
 		return counter(filepath.Join(dir, "memory.oom_control"), "oom_kill")
 	}
