@@ -15,7 +15,7 @@ const managedFields = 17
 // light decodes a cached object into this version, with its resourceVersion and without managedFields, which are a third
 // of a Pod. Stored messages are read around them. The result is the caller's own.
 func (r *resource) light(o *cache.Object) (runtime.Object, error) {
-	if r.Storage == r.GVK() {
+	if r.Storage == r.GVK() && !decoration(r.Resource) {
 		if obj, ok, err := r.lightMessage(o); ok || err != nil {
 			return obj, err
 		}

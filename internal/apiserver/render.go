@@ -53,6 +53,9 @@ func (r *resource) itemRendered(o *cache.Object) (cache.Rendering, error) {
 
 func (r *resource) renderItem(o *cache.Object) func() ([]byte, error) {
 	return func() ([]byte, error) {
+		if b := r.transcoded(o); b != nil {
+			return b, nil
+		}
 		obj, err := r.served(o)
 		if err != nil {
 			return nil, err

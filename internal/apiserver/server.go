@@ -16,6 +16,7 @@ import (
 	"minato.dev/minato/internal/apiserver/discovery"
 	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/apiserver/openapi"
+	"minato.dev/minato/internal/apiserver/transcode"
 	"minato.dev/minato/internal/cache"
 	"minato.dev/minato/internal/run"
 	"minato.dev/minato/internal/store"
@@ -55,7 +56,8 @@ type running struct {
 // resource is a served resource with what the server keeps for it.
 type resource struct {
 	*api.Resource
-	memo int // number of this version's renderings in cache.Object.Memo
+	memo int                    // number of this version's renderings in cache.Object.Memo
+	plan func() *transcode.Plan // see planOf
 	// deprecated is what every caller is warned of, "" for a version that stays.
 	deprecated string
 }
@@ -123,7 +125,7 @@ func (s *Server) newCache() (*cache.Cache, error) {
 	cc := cache.Config{SoleWriter: s.cfg.SoleWriter, Log: s.log}
 	numbers := map[string]int{}
 	for _, r := range api.All() {
-		res := &resource{Resource: r, deprecated: deprecation(r.GVK())}
+		res := &resource{Resource: r, plan: planOf(r), deprecated: deprecation(r.GVK())}
 		s.resources[r.GVR()] = res
 		s.versions[r.GroupVersion] = true
 		if !r.Stored() {
