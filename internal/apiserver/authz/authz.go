@@ -85,13 +85,18 @@ func (a *Authorizer) decide(attrs authorizer.Attributes) (authorizer.Decision, s
 	if slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup) {
 		return authorizer.DecisionAllow, ""
 	}
-	var reasons []string
+	var reasons []string // each with the name of who denies
+	deny := func(who, reason string) {
+		if reason != "" {
+			reasons = append(reasons, who+": "+reason)
+		}
+	}
 	if node, is := nodeOf(u); is {
 		ok, reason := a.node.allows(node, attrs)
 		if ok {
 			return authorizer.DecisionAllow, ""
 		}
-		reasons = append(reasons, reason)
+		deny("node", reason)
 	}
 	ok, reason := a.rbac.allows(attrs)
 	if ok {
@@ -100,8 +105,8 @@ func (a *Authorizer) decide(attrs authorizer.Attributes) (authorizer.Decision, s
 	if !attrs.IsResourceRequest() && slices.Contains(alwaysAllowed, attrs.GetPath()) {
 		return authorizer.DecisionAllow, ""
 	}
-	reasons = append(reasons, reason)
-	return authorizer.DecisionNoOpinion, strings.Join(slices.DeleteFunc(reasons, func(s string) bool { return s == "" }), "\n")
+	deny("rbac", reason)
+	return authorizer.DecisionNoOpinion, strings.Join(reasons, "\n")
 }
 
 // RulesFor lists what user may do in namespace, for SelfSubjectRulesReview. incomplete is true for nodes, whose rights

@@ -260,7 +260,7 @@ func TestBindingsChange(t *testing.T) {
 	}
 	expect("nothing", false, "")
 	a.Observe(nil, binding)
-	expect("binding without role", false, `RBAC: roles.rbac.authorization.k8s.io "r" not found`)
+	expect("binding without role", false, `rbac: RBAC: role.rbac.authorization.k8s.io "r" not found`)
 	a.Observe(nil, role)
 	expect("role", true, `RBAC: allowed by RoleBinding "b/a" of Role "r" to ServiceAccount "x/a"`)
 	less := role.DeepCopy()

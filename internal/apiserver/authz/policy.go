@@ -188,11 +188,11 @@ func (p *policy) visitSubject(s subject, f func(*grant, *rbacv1.PolicyRule) bool
 
 // rulesOf resolves what a binding in namespace refers to; the caller holds the lock.
 func (p *policy) rulesOf(ref rbacv1.RoleRef, namespace string) ([]rbacv1.PolicyRule, error) {
-	key, resource := roleKey{"", ref.Name}, "clusterroles"
+	key, resource := roleKey{"", ref.Name}, "clusterrole" // in the singular, as upstream
 	switch ref.Kind {
 	case "ClusterRole":
 	case "Role":
-		key.namespace, resource = namespace, "roles"
+		key.namespace, resource = namespace, "role"
 	default:
 		return nil, fmt.Errorf("unsupported role reference kind: %q", ref.Kind)
 	}
