@@ -42,7 +42,11 @@ func (a *assembly) minds(ctx context.Context, p *plane, dnsReady func()) error {
 		}
 		s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, a.log, list) })
 		a.scheduler(s, p, vs)
-		s.Go("proxy", func(ctx context.Context) error { return a.proxy(vs).Run(ctx, func() {}) })
+		services, err := a.proxy(s, p, vs)
+		if err != nil {
+			return err
+		}
+		s.Go("proxy", func(ctx context.Context) error { return services.Run(ctx, func() {}) })
 		s.Go("dns", func(ctx context.Context) error { return a.dns(vs).Run(ctx, dnsReady) })
 		return nil
 	})
@@ -73,9 +77,16 @@ func (a *assembly) scheduler(s *run.Scope, p *plane, vs *client.Views) {
 	s.Go("scheduler", scheduler.New(vs.As(c), rec, a.log.With("room", "scheduler")).Run)
 }
 
-func (a *assembly) proxy(vs *client.Views) *proxy.Proxy {
+// proxy writes its events as the user that upstream's role for proxies is bound to.
+func (a *assembly) proxy(s *run.Scope, p *plane, vs *client.Views) (*proxy.Proxy, error) {
+	pair, err := a.pki.CA.ClientPair("system:kube-proxy")
+	if err != nil {
+		return nil, err
+	}
+	rec := client.NewRecorder(p.client(pair, "minato/proxy"), a.log, "kube-proxy", a.id.NodeName)
+	s.Go("proxy events", rec.Run)
 	return proxy.New(proxy.Config{NodeName: a.id.NodeName, Table: a.id.serviceTable(), ClusterCIDR: a.id.PodCIDR, Bridge: a.id.Bridge,
-		Views: vs, Log: a.log.With("room", "proxy")})
+		Views: vs, Rec: rec, Log: a.log.With("room", "proxy")}), nil
 }
 
 func (a *assembly) dns(vs *client.Views) *dns.Server {

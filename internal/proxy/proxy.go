@@ -39,6 +39,7 @@ type Config struct {
 	// answered by the host itself, so services on them are left alone.
 	Bridge string
 	Views  *client.Views
+	Rec    *client.Recorder // for events on services; nil: only the log tells
 	Log    *slog.Logger
 }
 
@@ -50,7 +51,8 @@ type Proxy struct {
 	state  *state
 	flows  flows
 	health *health
-	own    map[netip.Addr]bool // addresses of the bridge
+	own    map[netip.Addr]bool    // addresses of the bridge
+	told   map[serviceName]string // what of a service was said to be left out
 
 	mu    sync.Mutex
 	dirty map[serviceName]bool
@@ -67,7 +69,7 @@ func New(cfg Config) *Proxy {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Proxy{cfg: cfg, log: cfg.Log, kernel: newTable(cfg), state: newState(), flows: conntrack{},
-		dirty: map[serviceName]bool{}, wake: make(chan struct{}, 1)}
+		dirty: map[serviceName]bool{}, told: map[serviceName]string{}, wake: make(chan struct{}, 1)}
 }
 
 // settle is how long a change waits for others to join it in one transaction.
@@ -226,7 +228,9 @@ func (p *Proxy) round(v views, whole bool) error {
 	}
 	for n := range dirty {
 		s, _ := v.services.Get(n.ns, n.name)
-		compiled := compile(s, v.slices.ByIndex(bySlice, n.ns+"/"+n.name), here)
+		eps := v.slices.ByIndex(bySlice, n.ns+"/"+n.name)
+		p.tell(n, s, eps)
+		compiled := compile(s, eps, here)
 		p.state.replace(n, compiled.elements)
 		p.health.set(n, compiled.health)
 	}
