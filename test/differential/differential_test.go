@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ import (
 	"time"
 
 	"k8s.io/klog/v2"
+
+	"minato.dev/minato/internal/pki"
 )
 
 var listFile = flag.String("differences", "", "file for all differences that are not accepted")
@@ -38,8 +41,10 @@ func TestDifferential(t *testing.T) {
 		}
 	})
 	p := NewPair(t, b.Ours, b.Theirs)
-	p.Set("csr", csr(t))
-	p.Set("ca", strings.ReplaceAll(string(b.Server.PKI.CA.CertPEM), "\n", `\n`))
+	inPEM, bare := csr(t)
+	p.Set("csr", inPEM)
+	p.Set("csrDER", bare)
+	p.Set("ca", authority(t))
 	kinds := kindsOf(t, b.Theirs)
 	seeds, err := Seeds(kinds)
 	if err != nil {
@@ -49,6 +54,8 @@ func TestDifferential(t *testing.T) {
 		name string
 		run  func(t *testing.T)
 	}{
+		{"bootstrap", func(*testing.T) { begins(p, kinds) }},
+		{"paths", func(*testing.T) { paths(p, kinds) }},
 		{"life", func(t *testing.T) { lives(t, p, seeds, kinds) }},
 		{"bad", func(*testing.T) { bads(p, seeds) }},
 		{"mutant", func(*testing.T) { allMutants(p, seeds) }},
@@ -63,8 +70,17 @@ func TestDifferential(t *testing.T) {
 	judge(t, p, *only == "")
 }
 
-// csr is a certificate signing request, as the API wants it.
-func csr(t *testing.T) string {
+// authority is a certificate authority in PEM, as a JSON string holds it.
+func authority(t *testing.T) string {
+	b, err := pki.EnsureAll(t.TempDir(), pki.Names{Node: "node", IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, ServiceIP: net.IPv4(10, 97, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(b.CA.CertPEM), "\n", `\n`)
+}
+
+// csr is a certificate signing request, in PEM and bare, in base64 as the API wants both.
+func csr(t *testing.T) (inPEM, bare string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +89,7 @@ func csr(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), base64.StdEncoding.EncodeToString(der)
 }
 
 // judge fails the test for each difference that is not accepted and, after a whole run, each that is no longer seen.

@@ -43,16 +43,21 @@ func StartServer(ctx context.Context, dir string, log *slog.Logger) (*Server, er
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "etcd"), 0o700); err != nil {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		return nil, err
+	}
+	return ServeOn(ctx, l, dir, bundle, log)
+}
+
+// ServeOn opens the etcd in dir/etcd and serves it on l, which it closes.
+func ServeOn(ctx context.Context, l net.Listener, dir string, bundle *pki.Bundle, log *slog.Logger) (*Server, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "etcd"), 0o700); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	st, err := store.Open(ctx, store.Config{Dir: filepath.Join(dir, "etcd"), Log: log})
 	if err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, errors.Join(err, st.Close())
+		return nil, errors.Join(err, l.Close())
 	}
 	s := &Server{Store: st, URL: "https://" + l.Addr().String(), PKI: bundle}
 	server, err := apiserver.New(s.config(l.Addr().(*net.TCPAddr), log))

@@ -1,0 +1,239 @@
+package differential
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"minato.dev/minato/bench/measure"
+	"minato.dev/minato/internal/cluster"
+)
+
+// An eyewitness is told of objects by an informer and remembers what it was told of each.
+type eyewitness struct {
+	mu     sync.Mutex
+	seen   map[string][]int64 // revisions of each object, in the order in which they were told
+	known  map[string]bool    // objects that exist
+	faults []string
+}
+
+func (w *eyewitness) tell(what string, obj any, known bool) {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		w.fault("%s of %s without its last state: its deletion was missed", what, gone.Key)
+		obj = gone.Obj
+	}
+	o := obj.(metav1.Object)
+	rev, err := strconv.ParseInt(o.GetResourceVersion(), 10, 64)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name := o.GetName()
+	switch {
+	case err != nil:
+		w.faults = append(w.faults, err.Error())
+	case w.known[name] == (what == "add"):
+		w.faults = append(w.faults, fmt.Sprintf("%s of %s, which existed: %v", what, name, w.known[name]))
+	case len(w.seen[name]) > 0 && rev <= w.seen[name][len(w.seen[name])-1]:
+		w.faults = append(w.faults, fmt.Sprintf("%s of %s at %d after %v", what, name, rev, w.seen[name]))
+	}
+	w.seen[name] = append(w.seen[name], rev)
+	w.known[name] = known
+}
+
+func (w *eyewitness) fault(format string, arg ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults = append(w.faults, fmt.Sprintf(format, arg...))
+}
+
+// at says whether an object is known at a revision or later.
+func (w *eyewitness) at(name string, rev int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := w.seen[name]
+	return len(seen) > 0 && seen[len(seen)-1] >= rev
+}
+
+// TestInformersThroughCrashes writes while the server is killed again and again: client-go's informers must be told of
+// every acknowledged write, once, in order.
+func TestInformersThroughCrashes(t *testing.T) {
+	c, err := measure.NewCluster(t.Context(), "../../bin/minato", "informer")
+	if err != nil {
+		t.Fatalf("%v: run `make build` first", err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := measure.Output(c.Up(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	clients := clientOf(t, c)
+	w := &eyewitness{seen: map[string][]int64{}, known: map[string]bool{}}
+	watching, stop := context.WithCancel(t.Context())
+	defer stop()
+	factory := informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithNamespace("default"),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = "written" }))
+	informer := factory.Core().V1().ConfigMaps().Informer()
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { w.tell("add", o, true) },
+		UpdateFunc: func(_, o any) { w.tell("update", o, true) },
+		DeleteFunc: func(o any) { w.tell("delete", o, false) },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	factory.Start(watching.Done())
+	factory.WaitForCacheSync(watching.Done())
+	writing, quiet := context.WithCancel(t.Context())
+	acknowledged := make([]map[string][]int64, 4)
+	var writers sync.WaitGroup
+	for i := range acknowledged {
+		acknowledged[i] = map[string][]int64{}
+		writers.Go(func() { write(writing, clients, i, acknowledged[i]) })
+	}
+	for range 3 {
+		wait(t, time.Second)
+		kill(t, c.DataDir)
+		if err := measure.Output(c.Up(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(t, time.Second)
+	quiet()
+	writers.Wait()
+	last := fence(t, clients, w)
+	stop()
+	factory.Shutdown()
+	check(t, w, acknowledged, last)
+}
+
+// wait lets the writers write.
+func wait(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+func clientOf(t *testing.T, c *measure.Cluster) *kubernetes.Clientset {
+	cfg, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.DataDir, "admin.kubeconfig"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Dial, cfg.QPS, cfg.Burst = c.Net.DialContext, 1000, 1000
+	clients, err := kubernetes.NewForConfig(rest.AddUserAgent(cfg, "informer-test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clients
+}
+
+// write creates, changes and deletes config maps until ctx ends, and notes what was acknowledged. A write that fails may
+// have been done all the same: its name is not used again.
+func write(ctx context.Context, c *kubernetes.Clientset, writer int, acknowledged map[string][]int64) {
+	for n := 0; ctx.Err() == nil; n++ {
+		name := fmt.Sprintf("w%d-%d", writer, n)
+		cm, err := c.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"written": "yes"}}}, metav1.CreateOptions{})
+		for i := 0; err == nil && i < 5; i++ {
+			acknowledged[name] = append(acknowledged[name], revisionOf(cm))
+			cm.Data = map[string]string{"step": strconv.Itoa(i)}
+			cm, err = c.CoreV1().ConfigMaps("default").Update(ctx, cm, metav1.UpdateOptions{})
+		}
+		if err == nil {
+			acknowledged[name] = append(acknowledged[name], revisionOf(cm))
+			if n%3 == 0 {
+				_ = c.CoreV1().ConfigMaps("default").Delete(ctx, name, metav1.DeleteOptions{})
+			}
+			continue
+		}
+		select { // the server is away
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func revisionOf(o metav1.Object) int64 {
+	n, err := strconv.ParseInt(o.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// kill ends the cluster's process with SIGKILL and waits until it is gone.
+func kill(t *testing.T, data string) {
+	b, err := os.ReadFile(filepath.Join(data, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; wait(t, 5*time.Millisecond) {
+		if holder, err := cluster.Running(data); err == nil && holder == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d outlives SIGKILL", pid)
+		}
+	}
+}
+
+// fence writes once more and waits until the informer has told of it: everything before it has been told then.
+func fence(t *testing.T, c *kubernetes.Clientset, w *eyewitness) int64 {
+	cm, err := c.CoreV1().ConfigMaps("default").Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "fence", Labels: map[string]string{"written": "last"}}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(2 * time.Minute); !w.at("fence", revisionOf(cm)); wait(t, 10*time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the informer did not see the last write within two minutes")
+		}
+	}
+	return revisionOf(cm)
+}
+
+func check(t *testing.T, w *eyewitness, acknowledged []map[string][]int64, last int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.faults {
+		t.Error(f)
+	}
+	writes := 0
+	for _, mine := range acknowledged {
+		for _, name := range slices.Sorted(maps.Keys(mine)) {
+			for _, rev := range mine[name] {
+				writes++
+				if !slices.Contains(w.seen[name], rev) {
+					t.Errorf("%s at %d was acknowledged; the informer told of %v", name, rev, w.seen[name])
+				}
+			}
+		}
+	}
+	t.Logf("%d acknowledged writes up to revision %d", writes, last)
+	if writes < 100 {
+		t.Errorf("only %d writes: too few to prove anything", writes)
+	}
+}
