@@ -14,18 +14,20 @@ import (
 
 	"minato.dev/minato/bench/measure"
 	"minato.dev/minato/bench/report"
+	"minato.dev/minato/bench/upstream"
 )
 
 // cleaning is how long an interrupted bench may take to clean up.
 const cleaning = 90 * time.Second
 
 // bench runs one and returns what it found; what goes wrong stands in the result.
-func (p *place) bench(ctx context.Context, c config, name string) *report.Result {
+func (p *place) bench(ctx context.Context, c config, b bench) *report.Result {
+	name := b.name
 	fmt.Fprintf(os.Stderr, "\nbench/%s\n", name)
 	began, machine := time.Now(), report.Here()
 	file := filepath.Join(p.dir, name+".json")
 	var out bytes.Buffer
-	err := p.build(ctx, name)
+	err := errors.Join(upstream.Build(ctx, c.upstream, b.needs...), p.build(ctx, name))
 	if err == nil {
 		err = p.command(ctx, c, name, file, &out)
 	}

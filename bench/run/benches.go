@@ -2,30 +2,52 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"minato.dev/minato/bench/upstream"
 )
 
-// benches are all commands that are run, in the order of the report.
-var benches = []string{"size", "start", "idle", "pod", "runtime", "schedule", "list", "watch", "write", "memory"}
+// A bench is a command beside this one, and what it needs of upstream's: built before it runs, so that its time is its own.
+type bench struct {
+	name  string
+	needs []string
+}
+
+var runtimePrograms = []string{"containerd", "containerd-shim-runc-v2", "ctr", "pause"}
+
+// benches are all, in the order of the report.
+var benches = []bench{
+	{"size", upstream.Programs()},
+	{"start", upstream.Programs()},
+	{"idle", upstream.Programs()},
+	{"pod", upstream.Programs()},
+	{"runtime", runtimePrograms},
+	{"schedule", append(slices.Clone(upstream.Plane), "kube-scheduler")},
+	{"list", upstream.Plane},
+	{"watch", upstream.Plane},
+	{"write", upstream.Plane},
+	{"memory", upstream.Plane},
+}
+
+// names are those of the benches.
+func names(list []bench) (out []string) {
+	for _, b := range list {
+		out = append(out, b.name)
+	}
+	return out
+}
 
 // chosen are the benches named in only, a list with commas, in the order of the report; all where it is empty.
-func chosen(only string) ([]string, error) {
-	if strings.TrimSpace(only) == "" {
-		return benches, nil
-	}
-	want := map[string]bool{}
-	for _, n := range strings.FieldsFunc(only, func(r rune) bool { return r == ',' || r == ' ' }) {
-		want[n] = true
-	}
-	var out []string
-	for _, b := range benches {
-		if want[b] {
-			out = append(out, b)
-			delete(want, b)
+func chosen(only string) ([]bench, error) {
+	want := strings.FieldsFunc(only, func(r rune) bool { return r == ',' || r == ' ' })
+	for _, n := range want {
+		if !slices.Contains(names(benches), n) {
+			return nil, fmt.Errorf("there is no bench %q; there are %s", n, strings.Join(names(benches), ", "))
 		}
 	}
-	for n := range want {
-		return nil, fmt.Errorf("there is no bench %q; there are %s", n, strings.Join(benches, ", "))
+	if len(want) == 0 {
+		return benches, nil
 	}
-	return out, nil
+	return slices.DeleteFunc(slices.Clone(benches), func(b bench) bool { return !slices.Contains(want, b.name) }), nil
 }

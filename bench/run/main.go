@@ -3,7 +3,7 @@
 //
 //	go run ./bench/run [-only pod,list] [-out bench/results] [-upstream DIR] [-patience 20m]
 //
-// It builds upstream's programs first where they are missing. A bench that fails, hangs or leaves something on the
+// It builds upstream's programs where they are missing. A bench that fails, hangs or leaves something on the
 // machine is said to in the report, which has its figures up to then, and does not keep the others from running; the exit
 // code is 1 then. At an interrupt the running bench cleans up, and the report is of what has been found.
 package main
@@ -47,30 +47,27 @@ func main() {
 }
 
 func run(ctx context.Context, c config) error {
-	names, err := chosen(c.only)
+	list, err := chosen(c.only)
 	if err != nil {
 		return err
 	}
 	if err := sweepStale(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: what an earlier run left:", err)
 	}
-	if err := upstream.Build(ctx, c.upstream, upstream.Programs()...); err != nil {
-		return err
-	}
 	place, err := newPlace()
 	if err != nil {
 		return err
 	}
 	var failed []string
-	for _, name := range names {
+	for _, b := range list {
 		if ctx.Err() != nil {
 			break
 		}
-		r := place.bench(ctx, c, name)
+		r := place.bench(ctx, c, b)
 		if r.Failure != "" {
-			failed = append(failed, name)
+			failed = append(failed, b.name)
 		}
-		if err := errors.Join(report.Save(c.out, r), report.Render(c.out, benches)); err != nil {
+		if err := errors.Join(report.Save(c.out, r), report.Render(c.out, names(benches))); err != nil {
 			return errors.Join(err, place.close())
 		}
 		fmt.Fprintln(os.Stderr)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -19,46 +22,70 @@ type follower struct {
 	last   time.Time
 }
 
-// follow watches the pods that have a node; each appears once and does not change afterwards.
+// follow watches the pods that have a node. A server may end a watch when it likes: it is begun again then.
 func follow(ctx context.Context, s *sides.Side) (*follower, error) {
 	ctx, stop := context.WithCancel(ctx)
 	f := &follower{side: s, client: s.Client(false), bound: make(chan time.Time, 100000), stop: stop}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+sides.PodsPath+"?watch=true&fieldSelector=spec.nodeName!%3D", nil)
+	body, err := f.watch(ctx)
 	if err != nil {
 		stop()
 		return nil, err
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := f.client.Do(req)
-	if err != nil {
-		stop()
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		stop()
-		return nil, fmt.Errorf("%s: watch: %s", s.Name, resp.Status)
 	}
 	go func() {
-		defer resp.Body.Close()
 		defer close(f.bound)
-		lines := bufio.NewReaderSize(resp.Body, 1<<20)
-		for {
-			line, err := lines.ReadSlice('\n')
-			if err != nil {
+		for seen := map[string]bool{}; ; {
+			f.read(body, seen)
+			if ctx.Err() != nil {
 				return
 			}
-			if added(line) {
-				f.bound <- time.Now()
+			if body, err = f.watch(ctx); err != nil {
+				return
 			}
 		}
 	}()
 	return f, nil
 }
 
-// added says whether a line of the watch shows a pod for the first time. To decode each would cost more than the servers.
-func added(line []byte) bool {
-	const head = `{"type":"ADDED"`
-	return len(line) > len(head) && string(line[:len(head)]) == head
+func (f *follower) watch(ctx context.Context) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.side.URL+sides.PodsPath+"?watch=true&fieldSelector=spec.nodeName!%3D", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("%s: watch: %s", f.side.Name, resp.Status), resp.Body.Close())
+	}
+	return resp.Body, nil
+}
+
+// read tells of each pod that it sees for the first time, until the watch ends.
+func (f *follower) read(body io.ReadCloser, seen map[string]bool) {
+	defer body.Close()
+	for lines := bufio.NewReaderSize(body, 1<<20); ; {
+		line, err := lines.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		if name := added(line); name != "" && !seen[name] {
+			seen[name] = true
+			f.bound <- time.Now()
+		}
+	}
+}
+
+// added is the name of the pod that a line of the watch shows as new, else "". To decode each line would cost more than
+// the servers.
+func added(line []byte) string {
+	if !bytes.HasPrefix(line, []byte(`{"type":"ADDED"`)) {
+		return ""
+	}
+	_, rest, _ := bytes.Cut(line, []byte(`"name":"`))
+	name, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(name)
 }
 
 func (f *follower) close() {

@@ -65,27 +65,40 @@ func (c *Cluster) dns(ctx context.Context) error {
 	hc := &http.Client{Transport: &http.Transport{DialContext: c.Net.DialContext, TLSClientConfig: c.TLS(), ForceAttemptHTTP2: true}}
 	defer hc.CloseIdleConnections()
 	for _, o := range objects {
-		if err := create(ctx, hc, c.URL()+o.Path, o.Object); err != nil {
+		if err := ensure(ctx, hc, c.URL()+o.Path, o.Object); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func create(ctx context.Context, hc *http.Client, url string, object []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(object))
-	if err != nil {
+// ensure creates an object below the collection url unless it is there from an earlier start.
+func ensure(ctx context.Context, hc *http.Client, url string, object []byte) error {
+	var named struct{ Metadata struct{ Name string } }
+	if err := json.Unmarshal(object, &named); err != nil {
 		return err
+	}
+	code, b, err := ask(ctx, hc, http.MethodGet, url+"/"+named.Metadata.Name, nil)
+	if err == nil && code == http.StatusNotFound {
+		code, b, err = ask(ctx, hc, http.MethodPost, url, object)
+	}
+	if err == nil && code >= 300 {
+		err = fmt.Errorf("%s: %d: %.300s", url, code, b)
+	}
+	return err
+}
+
+func ask(ctx context.Context, hc *http.Client, method, url string, body []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := hc.Do(req)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 && resp.StatusCode != http.StatusConflict {
-		err = fmt.Errorf("POST %s: %s: %.300s", url, resp.Status, b)
-	}
-	return err
+	return resp.StatusCode, b, err
 }

@@ -165,9 +165,9 @@ func (c *Cluster) ready(ctx context.Context) error {
 func (c *Cluster) lastWords(program string) string {
 	b, err := os.ReadFile(filepath.Join(c.Dir, program+".log"))
 	if err != nil {
-		return err.Error()
+		return "" // it was not started
 	}
-	return string(b[max(0, len(b)-2000):])
+	return program + ": " + string(b[max(0, len(b)-1000):])
 }
 
 // Stop ends all programs, and then the containers that outlive them: to the data it is a reboot.
