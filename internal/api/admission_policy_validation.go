@@ -59,12 +59,12 @@ type policyBase struct {
 func (b *policyBase) valid(path *field.Path, x *expressions, keep bool) field.ErrorList {
 	errs := oneOf(path.Child("failurePolicy"), b.failure, true, admissionregistration.Ignore, admissionregistration.Fail)
 	errs = append(errs, validParamKind(path.Child("paramKind"), b.kind)...)
+	errs = append(errs, validMatch(path.Child("matchConstraints"), b.match)...)
 	if b.match == nil {
 		errs = append(errs, field.Required(path.Child("matchConstraints"), ""))
 	} else if len(b.match.ResourceRules) == 0 {
 		errs = append(errs, field.Required(path.Child("matchConstraints", "resourceRules"), ""))
 	}
-	errs = append(errs, validMatch(path.Child("matchConstraints"), b.match)...)
 	if !keep {
 		errs = append(errs, validConditions(path.Child("matchConditions"), b.conditions, x)...)
 	}
@@ -164,7 +164,7 @@ func validMutatingPolicy(p, old *admissionregistration.MutatingAdmissionPolicy) 
 	for i := range spec.Mutations {
 		errs = append(errs, validMutation(path.Child("mutations").Index(i), &spec.Mutations[i], x)...)
 	}
-	return append(errs, oneOf(path.Child("reinvocationPolicy"), &spec.ReinvocationPolicy, true, admissionregistration.NeverReinvocationPolicy, admissionregistration.IfNeededReinvocationPolicy)...)
+	return append(errs, oneOf(path.Child("reinvocationPolicy"), given(spec.ReinvocationPolicy), true, admissionregistration.NeverReinvocationPolicy, admissionregistration.IfNeededReinvocationPolicy)...)
 }
 
 // mutatingTexts are all expressions of a policy, as they are compiled.
@@ -223,7 +223,7 @@ func validMutation(path *field.Path, m *admissionregistration.Mutation, x *expre
 			errs = append(errs, field.Invalid(patch, "{jsonPatch}", "must not be specified when patchType is ApplyConfiguration"))
 		}
 	default:
-		return oneOf(path.Child("patchType"), &m.PatchType, true, admissionregistration.PatchTypeApplyConfiguration, admissionregistration.PatchTypeJSONPatch)
+		return oneOf(path.Child("patchType"), given(m.PatchType), true, admissionregistration.PatchTypeApplyConfiguration, admissionregistration.PatchTypeJSONPatch)
 	}
 	return errs
 }

@@ -24,9 +24,17 @@ func validName(obj *metav1.ObjectMeta) field.ErrorList {
 	return apivalidation.ValidateObjectMeta(obj, false, apivalidation.NameIsDNSSubdomain, metaPath)
 }
 
-// oneOf refuses a value that is not among the allowed, and a missing one when required.
+// given is a value that counts as missing when it is empty.
+func given[T ~string](v T) *T {
+	if v == "" {
+		return nil
+	}
+	return &v
+}
+
+// oneOf refuses a value that is not among the allowed, an empty one too, and a missing one when required.
 func oneOf[T ~string](path *field.Path, v *T, required bool, allowed ...T) field.ErrorList {
-	if v == nil || *v == "" {
+	if v == nil {
 		if required {
 			return field.ErrorList{field.Required(path, "")}
 		}
@@ -90,7 +98,7 @@ func validResources(path *field.Path, list []string) field.ErrorList {
 		}
 		res, sub, ok := strings.Cut(r, "/")
 		if !ok {
-			plain = plain || r != "*"
+			plain = r != "*" // the last one decides, upstream's way
 			continue
 		}
 		if allSubs[res] {
@@ -214,19 +222,27 @@ func validParamRef(path *field.Path, r *admissionregistration.ParamRef) field.Er
 		return nil
 	}
 	var errs field.ErrorList
+	if r.Name != "" {
+		for _, msg := range content.IsPathSegmentName(r.Name) {
+			errs = append(errs, field.Invalid(path.Child("name"), r.Name, msg))
+		}
+	}
 	switch {
 	case r.Name == "" && r.Selector == nil:
 		errs = append(errs, field.Required(path, "one of name or selector must be specified"))
 	case r.Name != "" && r.Selector != nil:
 		errs = append(errs, field.Forbidden(path.Child("name"), "name and selector are mutually exclusive"), field.Forbidden(path.Child("selector"), "name and selector are mutually exclusive"))
 	}
-	if r.Name != "" {
-		for _, msg := range content.IsPathSegmentName(r.Name) {
-			errs = append(errs, field.Invalid(path.Child("name"), r.Name, msg))
-		}
-	}
 	errs = append(errs, validSelector(path.Child("selector"), r.Selector)...)
-	return append(errs, oneOf(path.Child("parameterNotFoundAction"), r.ParameterNotFoundAction, true, admissionregistration.DenyAction, admissionregistration.AllowAction)...)
+	action := path.Child("parameterNotFoundAction")
+	switch a := deref(r.ParameterNotFoundAction); a {
+	case admissionregistration.DenyAction, admissionregistration.AllowAction:
+		return errs
+	case "":
+		return append(errs, field.Required(action, ""))
+	default:
+		return append(errs, field.NotSupported(action, a, []admissionregistration.ParameterNotFoundActionType{admissionregistration.DenyAction, admissionregistration.AllowAction}))
+	}
 }
 
 func validPolicyName(path *field.Path, name string) field.ErrorList {

@@ -16,8 +16,9 @@ func ipAddress() kind {
 		short:   []string{"ip"},
 		cluster: true,
 		strategy: &Strategy{
-			Validate:       valid(validation.ValidateIPAddress),
-			ValidateUpdate: validBoth(validation.ValidateIPAddress, validation.ValidateIPAddressUpdate),
+			KeepGenerateName: true, // the name is the address
+			Validate:         valid(validation.ValidateIPAddress),
+			ValidateUpdate:   validBoth(validation.ValidateIPAddress, validation.ValidateIPAddressUpdate),
 		},
 		columns: table("Name", "ParentRef"),
 		row: typed(func(ip *networkingv1.IPAddress, now time.Time) []any {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/kubernetes/pkg/apis/core"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
@@ -13,7 +14,7 @@ func limitRange() kind {
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(l *core.LimitRange) {
 				if l.Name == "" {
-					l.Name = string(l.UID)
+					l.Name = uuid.NewSHA1(uuid.Nil, []byte(l.UID)).String() // as random as the UID, and another
 				}
 			}),
 			Validate: valid(validation.ValidateLimitRange),

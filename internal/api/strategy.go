@@ -61,6 +61,8 @@ const (
 // type, which its validation speaks, and may change those they prepare. Any of them may be nil. Callers of this package do
 // not call them: BeforeCreate, BeforeUpdate and BeforeDelete put them into upstream's order.
 type Strategy struct {
+	// KeepGenerateName: a name made of generateName is generateName itself.
+	KeepGenerateName bool
 	// PrepareForCreate clears what users may not set and fills what the server sets (status, generation).
 	PrepareForCreate func(r *Request, obj Object)
 	// PrepareForUpdate keeps what this path may not change and bumps the generation.

@@ -112,17 +112,39 @@ func validClient(path *field.Path, c *admissionregistration.WebhookClientConfig)
 	}
 	var errs field.ErrorList
 	s, path := c.Service, path.Child("service")
-	if s.Name == "" {
-		errs = append(errs, field.Required(path.Child("name"), "service name is required"))
-	}
+	// Upstream mixes these two up, and so do its messages.
 	if s.Namespace == "" {
-		errs = append(errs, field.Required(path.Child("namespace"), "service namespace is required"))
+		errs = append(errs, field.Required(path.Child("name"), ""))
 	}
-	for _, msg := range utilvalidation.IsValidPortNum(int(s.Port)) {
-		errs = append(errs, field.Invalid(path.Child("port"), s.Port, "port is not valid: "+msg))
+	if s.Name == "" {
+		errs = append(errs, field.Required(path.Child("namespace"), ""))
 	}
-	if s.Path != nil && !strings.HasPrefix(*s.Path, "/") {
-		errs = append(errs, field.Invalid(path.Child("path"), *s.Path, "must start with a '/'"))
+	if msgs := utilvalidation.IsValidPortNum(int(s.Port)); len(msgs) > 0 {
+		errs = append(errs, field.Invalid(path.Child("port"), s.Port, "port is not valid: "+strings.Join(msgs, ", ")))
+	}
+	return append(errs, validHookPath(path.Child("path"), deref(s.Path))...)
+}
+
+// validHookPath wants every part of a path to be a name.
+func validHookPath(path *field.Path, text string) field.ErrorList {
+	switch text {
+	case "", "/":
+		return nil
+	case "//":
+		return field.ErrorList{field.Invalid(path, text, "segment[0] may not be empty")}
+	}
+	var errs field.ErrorList
+	if !strings.HasPrefix(text, "/") {
+		errs = append(errs, field.Invalid(path, text, "must start with a '/'"))
+	}
+	for i, part := range strings.Split(strings.TrimSuffix(text[1:], "/"), "/") {
+		if part == "" {
+			errs = append(errs, field.Invalid(path, text, fmt.Sprintf("segment[%d] may not be empty", i)))
+			continue
+		}
+		for _, msg := range utilvalidation.IsDNS1123Subdomain(part) {
+			errs = append(errs, field.Invalid(path, text, fmt.Sprintf("segment[%d]: %v", i, msg)))
+		}
 	}
 	return errs
 }

@@ -32,7 +32,11 @@ func (r *Resource) Begin(q *Request, obj Object) error {
 	obj.SetSelfLink("")
 	obj.SetResourceVersion("")
 	if obj.GetGenerateName() != "" && obj.GetName() == "" {
-		obj.SetName(generateName(obj.GetGenerateName(), q.Random()))
+		if r.Strategy != nil && r.Strategy.KeepGenerateName {
+			obj.SetName(obj.GetGenerateName())
+		} else {
+			obj.SetName(generateName(obj.GetGenerateName(), q.Random()))
+		}
 	}
 	return nil
 }

@@ -74,9 +74,7 @@ func isDryRun(d []string) bool { return slices.Contains(d, metav1.DryRunAll) }
 
 // createObject takes a new object of the storage type all the way.
 func (c *call) createObject(obj api.Object, options runtime.Object, manager string, dryRun bool) (*written, error) {
-	if obj.GetResourceVersion() != "" && !dryRun { // it is the store that minds
-		return nil, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
-	}
+	version := obj.GetResourceVersion()
 	c.dedupOwners(obj, false)
 	generated := obj.GetName() == "" && obj.GetGenerateName() != ""
 	q := c.request()
@@ -96,7 +94,7 @@ func (c *call) createObject(obj api.Object, options runtime.Object, manager stri
 		if generated && try < maxNames {
 			next = copyOf(obj)
 		}
-		w, err := c.insert(q, next, options, dryRun)
+		w, err := c.insert(q, next, options, dryRun, version)
 		if !errors.Is(err, store.ErrExists) {
 			return w, err
 		}
@@ -128,8 +126,9 @@ func (c *call) own(obj, old api.Object, manager string) (api.Object, error) {
 	return fm.UpdateNoErrors(old, obj, c.manager(manager)).(api.Object), nil
 }
 
-// insert runs the kind's rules and writes. It returns store.ErrExists where the name is taken.
-func (c *call) insert(q *api.Request, obj api.Object, options runtime.Object, dryRun bool) (*written, error) {
+// insert runs the kind's rules and writes. It returns store.ErrExists where the name is taken. version is the
+// resourceVersion that the client has sent: only a try may carry one.
+func (c *call) insert(q *api.Request, obj api.Object, options runtime.Object, dryRun bool, version string) (*written, error) {
 	obj, done, err := c.s.addresses.create(c, obj, dryRun)
 	if err != nil {
 		return nil, err
@@ -153,7 +152,11 @@ func (c *call) insert(q *api.Request, obj api.Object, options runtime.Object, dr
 		if _, found, _, err := c.s.store.Get(c.ctx(), key); err != nil || found {
 			return nil, errors.Join(err, store.ErrExists)
 		}
+		obj.SetResourceVersion(version)
 		return w, nil
+	}
+	if n, err := strconv.ParseUint(version, 10, 64); err == nil && n != 0 {
+		return nil, errors.New("resourceVersion should not be set on objects to be created")
 	}
 	if w.revision, err = c.s.store.Create(c.ctx(), key, value, c.res.lifetime()); err != nil {
 		return nil, err
@@ -198,7 +201,7 @@ func (c *call) createByUpdate(o writeOptions, f edit) (*written, error) {
 		return nil, err
 	}
 	c.dedupOwners(obj, true)
-	return c.insert(q, obj, o.options, o.dryRun)
+	return c.insert(q, obj, o.options, o.dryRun, "")
 }
 
 func newUID() types.UID { return types.UID(uuid.NewString()) }

@@ -51,7 +51,7 @@ func TestRefused(t *testing.T) {
 		{"no name", "POST", cms, `{"kind":"ConfigMap","apiVersion":"v1"}`, "", "", 422, "Invalid", `ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required`},
 		{"bad name", "POST", cms, configMap("A_b", "{}"), "", "", 422, "Invalid", `ConfigMap "A_b" is invalid: metadata.name: Invalid value: "A_b"`},
 		{"taken name", "POST", cms, configMap("have", "{}"), "", "", 409, "AlreadyExists", `configmaps "have" already exists`},
-		{"revision on create", "POST", cms, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x","resourceVersion":"1"}}`, "", "", 400, "BadRequest",
+		{"revision on create", "POST", cms, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x","resourceVersion":"1"}}`, "", "", 500, "",
 			"resourceVersion should not be set on objects to be created"},
 		{"unknown field, strict", "POST", cms + "?fieldValidation=Strict", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x"},"dato":{}}`, "", "", 400, "BadRequest",
 			`ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "dato"`},
