@@ -105,8 +105,9 @@ func (p *pairing) values(path, key string, ours, theirs any) (out []Difference) 
 	return []Difference{{Where: path, Ours: show(ours), Theirs: show(theirs)}}
 }
 
-// anyOrder are lists whose order says nothing: managed fields are sorted by the second of their last change.
-var anyOrder = map[string]bool{"managedFields": true}
+// anyOrder are lists whose order says nothing: managed fields are sorted by the second of their last change, and
+// conflicts between their managers come in the order of a Go map.
+var anyOrder = map[string]bool{"managedFields": true, "causes": true}
 
 // ports are chosen at random where nobody names one.
 var ports = map[string]bool{"nodePort": true, "healthCheckNodePort": true}
@@ -122,6 +123,12 @@ func (p *pairing) lists(path, key string, ours, theirs []any) (out []Difference)
 		return out
 	}
 	o, t := byName(ours), byName(theirs)
+	if (o == nil || t == nil) && len(ours) == len(theirs) {
+		for i := range ours {
+			out = append(out, p.values(fmt.Sprintf("%s[%d]", path, i), key, ours[i], theirs[i])...)
+		}
+		return out
+	}
 	if o == nil || t == nil {
 		return []Difference{{Where: path, Ours: show(ours), Theirs: show(theirs)}}
 	}

@@ -28,6 +28,8 @@ var listFile = flag.String("differences", "", "file for all differences that are
 
 var only = flag.String("only", "", "parts to run, separated by commas; empty: all of them")
 
+var seed = flag.Uint64("seed", 1, "of the random sequence")
+
 func TestDifferential(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	klog.SetSlogLogger(log)
@@ -57,8 +59,12 @@ func TestDifferential(t *testing.T) {
 		{"bootstrap", func(*testing.T) { begins(p, kinds) }},
 		{"paths", func(*testing.T) { paths(p, kinds) }},
 		{"life", func(t *testing.T) { lives(t, p, seeds, kinds) }},
+		{"sub", func(*testing.T) { subresources(p) }},
+		{"admit", func(*testing.T) { admitted(p) }},
+		{"random", func(*testing.T) { random(p, seeds, *seed, 2000) }},
 		{"bad", func(*testing.T) { bads(p, seeds) }},
 		{"mutant", func(*testing.T) { allMutants(p, seeds) }},
+		{"etcd", func(t *testing.T) { bytesInEtcd(t, p, b, seeds) }},
 	} {
 		if *only == "" || strings.Contains(*only, part.name) {
 			began := time.Now()
