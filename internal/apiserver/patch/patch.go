@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +20,12 @@ import (
 
 // maxOperations is the most that one JSON patch may hold.
 const maxOperations = 10000
+
+// maxCopied is the most that the copies of one JSON patch may add up to: copies of copies grow without bound.
+const maxCopied = 3 << 20
+
+// limitCopies sets the library's own limit, which is one for the whole process.
+var limitCopies = sync.OnceFunc(func() { jsonpatch.AccumulatedCopySizeLimit = maxCopied })
 
 // Check refuses bodies that are no JSON at all.
 func Check(body []byte) error {
@@ -47,6 +54,7 @@ func JSON(doc, body []byte, strict bool) (patched []byte, unknown []error, err e
 			unknown[i] = fmt.Errorf("json patch %w", e)
 		}
 	}
+	limitCopies()
 	ops, err := jsonpatch.DecodePatch(body)
 	if err != nil {
 		return nil, nil, apierrors.NewBadRequest(err.Error())

@@ -66,3 +66,15 @@ func TestStrategic(t *testing.T) {
 		t.Error("a list item without its key was merged")
 	}
 }
+
+// TestCopiesEnd: a patch that doubles a document again and again is refused before it has eaten the memory.
+func TestCopiesEnd(t *testing.T) {
+	var steps []string
+	for range 200 {
+		steps = append(steps, `{"op":"copy","from":"/a","path":"/a/-"}`)
+	}
+	_, _, err := JSON([]byte(`{"a":[["0123456789"]]}`), []byte("["+strings.Join(steps, ",")+"]"), false)
+	if err == nil || !strings.Contains(err.Error(), "copy") {
+		t.Errorf("200 doublings: %v", err)
+	}
+}
