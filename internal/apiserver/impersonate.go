@@ -32,7 +32,7 @@ func (s *Server) impersonate(w http.ResponseWriter, r *http.Request, u user.Info
 	}
 	for _, a := range asks {
 		if decision, reason, err := s.sec.Authorizer.Authorize(r.Context(), a); err != nil || decision != authorizer.DecisionAllow {
-			writeStatus(w, r, forbidden(a, reason))
+			refuse(w, r, forbidden(a, reason))
 			return nil, nil, false
 		}
 	}

@@ -145,7 +145,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, attrs authori
 		s.log.Error("authorization failed", "path", r.URL.Path, "err", err)
 		http.Error(w, noSpecials.Replace(fmt.Sprintf("Internal Server Error: %q: %v", r.RequestURI, err)), http.StatusInternalServerError)
 	default:
-		writeStatus(w, r, forbidden(attrs, reason))
+		refuse(w, r, forbidden(attrs, reason))
 	}
 	return false
 }

@@ -87,6 +87,12 @@ func forbidden(a authorizer.Attributes, reason string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Group: a.GetAPIGroup(), Resource: a.GetResource()}, a.GetName(), errors.New(text))
 }
 
+// refuse answers a request that its sender may not make.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	writeStatus(w, r, err)
+}
+
 func forbiddenText(a authorizer.Attributes) string {
 	name := ""
 	if u := a.GetUser(); u != nil {
