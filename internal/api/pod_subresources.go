@@ -87,7 +87,6 @@ func podEphemeral() *Strategy {
 			bump(p, old, p.Spec, old.Spec)
 		}),
 		ValidateUpdate: podChange(corevalidation.ValidatePodEphemeralContainersUpdate),
-		OnlyFields:     []string{"spec.ephemeralContainers"},
 	}
 }
 
@@ -104,10 +103,6 @@ func podResize() *Strategy {
 			bump(p, old, p.Spec, old.Spec)
 		}),
 		ValidateUpdate: podChange(corevalidation.ValidatePodResize),
-		OnlyFields: []string{
-			"spec.containers.*.resources", "spec.containers.*.resizePolicy",
-			"spec.initContainers.*.resources", "spec.initContainers.*.resizePolicy",
-		},
 	}
 }
 

@@ -89,8 +89,6 @@ type Strategy struct {
 	// ResetFields are the fields that this path ignores, so that field management does not record them: "status",
 	// "metadata.deletionTimestamp". They are the same in every version of a kind.
 	ResetFields []string
-	// OnlyFields is the reverse: when set, the path ignores all but these. An element "*" stands for any name or index.
-	OnlyFields []string
 }
 
 // Declarative is what tag-based validation needs to know beside the objects.

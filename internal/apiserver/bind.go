@@ -54,6 +54,11 @@ func (c *call) bind() error {
 	if _, err := c.s.rewrite(c, c.s.resources[podsResource], c.info.Name, dryRun, func(obj api.Object) error {
 		return assign(obj.(*corev1.Pod), b)
 	}); err != nil {
+		var old stale
+		if errors.As(err, &old) {
+			return apierrors.NewConflict(podsResource.GroupResource(), b.Name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: %s, "+
+				"ResourceVersion: 0, AdditionalErrorMsg: %s", c.s.resources[podsResource].Key(c.info.Namespace, b.Name), string(old)))
+		}
 		var refused refusal
 		if errors.As(err, &refused) {
 			return apierrors.NewConflict(schema.GroupResource{Resource: "pods/binding"}, b.Name, refused)
@@ -79,13 +84,18 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
+// stale is how the pod differs from the one that the binding was made for.
+type stale string
+
+func (s stale) Error() string { return string(s) }
+
 // assign puts the pod on the node.
 func assign(pod *corev1.Pod, b *corev1.Binding) error {
 	switch {
 	case b.UID != "" && b.UID != pod.UID:
-		return refusal(fmt.Sprintf("Precondition failed: UID in precondition: %v, UID in object meta: %v", b.UID, pod.UID))
+		return stale(fmt.Sprintf("Precondition failed: UID in precondition: %v, UID in object meta: %v", b.UID, pod.UID))
 	case b.ResourceVersion != "" && b.ResourceVersion != pod.ResourceVersion:
-		return refusal(fmt.Sprintf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", b.ResourceVersion, pod.ResourceVersion))
+		return stale(fmt.Sprintf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", b.ResourceVersion, pod.ResourceVersion))
 	case pod.DeletionTimestamp != nil:
 		return refusal(fmt.Sprintf("pod %s is being deleted, cannot be assigned to a host", pod.Name))
 	case pod.Spec.NodeName != "":

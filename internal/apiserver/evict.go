@@ -52,12 +52,12 @@ func (c *call) evict() error {
 		return err
 	}
 	for try := 1; ; try++ {
-		err := c.evictOnce(del)
+		again, err := c.evictOnce(del)
 		var many tooManyBudgets
 		switch {
 		case errors.As(err, &many):
 			return c.reply(http.StatusCreated, &metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: many.Error()}, statusKind)
-		case apierrors.IsConflict(err) && !pinned(del) && try < maxAttempts && c.ctx().Err() == nil:
+		case again && try < maxAttempts && c.ctx().Err() == nil:
 			continue // the pod changed after it was looked at
 		case err != nil:
 			return err
@@ -97,19 +97,20 @@ func pinned(o *metav1.DeleteOptions) bool {
 }
 
 // evictOnce is one round on the pod's present state. Where that state is why no budget is spent, the pod is deleted in that
-// state or not at all; then the error is a Conflict.
-func (c *call) evictOnce(o *metav1.DeleteOptions) error {
+// state or not at all; again says that it has changed meanwhile.
+func (c *call) evictOnce(o *metav1.DeleteOptions) (again bool, err error) {
 	pod, err := c.pod(c.info.Name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	free := pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil
 	if !ignoresBudget(pod) {
 		if free, err = c.spend(pod, isDryRun(o.DryRun)); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if free && !pinned(o) {
+	free = free && !pinned(o)
+	if free {
 		o = o.DeepCopy()
 		if o.Preconditions == nil {
 			o.Preconditions = &metav1.Preconditions{}
@@ -118,10 +119,11 @@ func (c *call) evictOnce(o *metav1.DeleteOptions) error {
 	}
 	if !isDryRun(o.DryRun) {
 		if o, err = c.markEvicted(o); err != nil {
-			return err
+			return free && apierrors.IsConflict(err), err
 		}
 	}
-	return c.deletePod(o)
+	err = c.deletePod(o)
+	return free && apierrors.IsConflict(err), err
 }
 
 // pod reads the newest state of a pod of the call's namespace.

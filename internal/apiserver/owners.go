@@ -80,26 +80,14 @@ func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldMana
 
 // resetFields are the fields that nobody comes to own by writing through this path, for each version of the kind.
 func resetFields(r *resource, s *api.Strategy) map[fieldpath.APIVersion]fieldpath.Filter {
-	if s == nil {
+	if s == nil || len(s.ResetFields) == 0 {
 		return nil
 	}
-	var filter fieldpath.Filter
-	switch {
-	case len(s.OnlyFields) > 0:
-		var only []*fieldpath.SetMatcher
-		for _, f := range s.OnlyFields {
-			only = append(only, fieldpath.MakePrefixMatcherOrDie(pathParts(f)...))
-		}
-		filter = fieldpath.NewIncludeMatcherFilter(only...)
-	case len(s.ResetFields) > 0:
-		set := fieldpath.NewSet()
-		for _, f := range s.ResetFields {
-			set.Insert(fieldpath.MakePathOrDie(pathParts(f)...))
-		}
-		filter = fieldpath.NewExcludeSetFilter(set)
-	default:
-		return nil
+	set := fieldpath.NewSet()
+	for _, f := range s.ResetFields {
+		set.Insert(fieldpath.MakePathOrDie(pathParts(f)...))
 	}
+	filter := fieldpath.NewExcludeSetFilter(set)
 	out := map[fieldpath.APIVersion]fieldpath.Filter{}
 	for _, other := range api.All() {
 		if other.Prefix == r.Prefix {
@@ -109,14 +97,10 @@ func resetFields(r *resource, s *api.Strategy) map[fieldpath.APIVersion]fieldpat
 	return out
 }
 
-// pathParts splits "spec.containers.*.resources"; "*" stands for any name or index.
+// pathParts splits "metadata.deletionTimestamp".
 func pathParts(f string) []any {
 	var parts []any
-	for _, p := range strings.Split(f, ".") {
-		if p == "*" {
-			parts = append(parts, fieldpath.MatchAnyPathElement())
-			continue
-		}
+	for p := range strings.SplitSeq(f, ".") {
 		parts = append(parts, p)
 	}
 	return parts

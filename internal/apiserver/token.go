@@ -8,8 +8,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/admission"
 )
 
@@ -34,6 +36,9 @@ func (c *call) token() error {
 	if err := c.completeToken(tr); err != nil {
 		return err
 	}
+	if err := c.ownToken(tr, o.FieldManager); err != nil {
+		return err
+	}
 	a := c.attributes(admission.Create, tr, nil, o, isDryRun(o.DryRun))
 	a.Kind = tokenRequestKind
 	if err := c.admit(a); err != nil {
@@ -50,6 +55,20 @@ func (c *call) token() error {
 		return err
 	}
 	return c.reply(http.StatusCreated, out, tokenRequestKind)
+}
+
+// ownToken records who asks for the token, as for every object that is sent.
+func (c *call) ownToken(tr *authenticationv1.TokenRequest, manager string) error {
+	scheme := api.Scheme()
+	fm, err := managedfields.NewDefaultFieldManager(fieldTypes(), converter{}, scheme, scheme, tokenRequestKind, tokenRequestKind.GroupVersion(), c.sub.Name, nil)
+	if err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	live := &authenticationv1.TokenRequest{}
+	live.SetGroupVersionKind(tokenRequestKind)
+	tr.SetGroupVersionKind(tokenRequestKind)
+	tr.ManagedFields = fm.UpdateNoErrors(live, tr, c.manager(manager)).(*authenticationv1.TokenRequest).ManagedFields
+	return nil
 }
 
 // completeToken checks the request against the account and fills in what it leaves out.
