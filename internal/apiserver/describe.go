@@ -41,7 +41,7 @@ func (s *Server) describe() error {
 	if s.discovery, err = discovery.New(gvs, s.cfg.Address); err != nil {
 		return err
 	}
-	s.health = health.New(s.cfg.Checks, s.cfg.Metrics)
+	s.health = health.New(s.checks(), s.cfg.Metrics)
 	s.openapi, err = openapi.New(func(path string) bool { return served[strings.Trim(path, "/")] })
 	return err
 }

@@ -25,7 +25,11 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.Req
 	}
 	gv := schema.GroupVersion{Group: info.APIGroup, Version: info.APIVersion}
 	if !s.versions[gv] || (info.APIPrefix == "api") != (gv.Group == "") {
-		http.NotFound(w, r)
+		if s.ofGroup(r.URL.Path) {
+			writeStatus(w, r, notServed())
+		} else {
+			http.NotFound(w, r)
+		}
 		return
 	}
 	res := s.resources[gv.WithResource(info.Resource)]
@@ -95,7 +99,9 @@ func (c *call) verb() (func(*call) error, error) {
 	}
 	known := name
 	if !c.res.Stored() && name == "create" {
-		return c.choose((*call).review)
+		var err error
+		c.out, err = negotiate.Choose(c.r, false) // nobody lists answers, so they have no columns
+		return (*call).review, err
 	}
 	if c.res.Kind == "ComponentStatus" && (name == "get" || name == "list") {
 		return c.choose((*call).components)
@@ -194,6 +200,8 @@ func (s *Server) routePath(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.cfg.Paths[at] != nil:
 		s.cfg.Paths[at].ServeHTTP(w, r)
+	case r.Method != http.MethodGet && at != "/apis" && (s.discovery.Serves(at) || strings.TrimSuffix(at, "/") == "/version"):
+		writeStatus(w, r, methodNotAllowed())
 	case s.discovery.Serves(at):
 		s.discovery.ServeHTTP(w, r)
 	case s.health.Serves(at):
@@ -206,9 +214,28 @@ func (s *Server) routePath(w http.ResponseWriter, r *http.Request) {
 		serveText(w, r, "application/json", s.sec.Tokens.OpenIDConfiguration())
 	case at == "/":
 		s.servePaths(w, r)
+	case s.ofGroup(at):
+		writeStatus(w, r, notServed())
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// ofGroup says whether a path is below a group that is served, in whatever version.
+func (s *Server) ofGroup(path string) bool {
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	if parts[0] == "api" && len(parts) > 1 {
+		return true
+	}
+	if parts[0] != "apis" || len(parts) < 3 {
+		return false
+	}
+	for gv := range s.versions {
+		if gv.Group == parts[1] {
+			return true
+		}
+	}
+	return false
 }
 
 func serveText(w http.ResponseWriter, r *http.Request, mediaType string, body []byte) {

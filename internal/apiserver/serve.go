@@ -32,6 +32,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		if err := s.start(scope); err != nil {
 			return err
 		}
+		s.ready.Store(true)
 		ready()
 		<-scope.Context().Done()
 		return nil

@@ -43,6 +43,7 @@ type Server struct {
 	kubelet   *kubelets
 
 	running atomic.Pointer[running] // set while Run runs
+	ready   atomic.Bool             // everything is done that comes before the first request
 	suspect atomic.Int64            // values up to this revision may be another writer's
 }
 
@@ -58,6 +59,8 @@ type resource struct {
 	*api.Resource
 	memo int                    // number of this version's renderings in cache.Object.Memo
 	plan func() *transcode.Plan // see planOf
+
+	watchers atomic.Int64 // over connections, now
 	// deprecated is what every caller is warned of, "" for a version that stays.
 	deprecated string
 }

@@ -43,8 +43,8 @@ func (h *Handler) handler(path string) http.Handler {
 	if x := h.paths[path]; x != nil {
 		return x
 	}
-	if x := h.paths[strings.TrimSuffix(path, "/")]; x != nil {
-		return x
+	if path == "/version/" {
+		return h.paths["/version"]
 	}
 	if strings.HasPrefix(path, profiles) {
 		return h.paths[profiles]
@@ -55,15 +55,12 @@ func (h *Handler) handler(path string) http.Handler {
 // Serves says whether path belongs to this handler.
 func (h *Handler) Serves(path string) bool { return h.handler(path) != nil }
 
-// ServeHTTP answers GET and HEAD; profiles also POST, as their tools do.
+// ServeHTTP answers any method, as upstream does; who routes here holds the version to GET.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.handler(r.URL.Path)
 	switch {
 	case x == nil:
 		http.NotFound(w, r)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.HasPrefix(r.URL.Path, profiles):
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
 	default:
 		x.ServeHTTP(w, r)
 	}
@@ -125,8 +122,9 @@ func single(c Check) http.Handler {
 
 func text(w http.ResponseWriter, code int, s string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
+	if code != http.StatusOK {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+	}
 	w.WriteHeader(code)
 	io.WriteString(w, s)
 }

@@ -50,14 +50,14 @@ func TestChecks(t *testing.T) {
 
 func TestServes(t *testing.T) {
 	h := New(nil, NewMetrics())
-	for path, want := range map[string]bool{"/healthz": true, "/livez/": true, "/metrics": true, "/version": true, "/version/": true,
+	for path, want := range map[string]bool{"/healthz": true, "/livez/": false, "/metrics": true, "/version": true, "/version/": true,
 		"/debug/pprof/heap": true, "/debug/pprof": true, "/api": false, "/": false, "/healthz/none": false} {
 		if h.Serves(path) != want {
 			t.Errorf("%s: %v", path, !want)
 		}
 	}
 	w := httptest.NewRecorder()
-	if h.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil)); w.Code != 405 {
+	if h.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil)); w.Code != 200 {
 		t.Error(w.Code)
 	}
 	if w := get(h, "/debug/pprof/goroutine?debug=1"); w.Code != 200 {

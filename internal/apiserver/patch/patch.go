@@ -63,11 +63,21 @@ func JSON(doc, body []byte, strict bool) (patched []byte, unknown []error, err e
 		return nil, nil, apierrors.NewRequestEntityTooLargeError(
 			fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxOperations, len(ops)))
 	}
-	patched, err = ops.Apply(doc)
+	patched, err = applyOperations(ops, doc)
 	if err != nil {
 		return nil, nil, unprocessable(err)
 	}
 	return patched, unknown, nil
+}
+
+// applyOperations turns a panic of the library, which a test against null can cause, into an error.
+func applyOperations(ops jsonpatch.Patch, doc []byte) (patched []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("apply patch: %v", p)
+		}
+	}()
+	return ops.Apply(doc)
 }
 
 // Merge applies an RFC 7386 patch to doc.
