@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -10,10 +8,8 @@ import (
 // cut takes out of a v2 document the paths that are not served, and the definitions that then nobody needs: those of
 // kinds of other group versions that no path that is left refers to.
 func cut(swagger []byte) ([]byte, error) {
-	dec := json.NewDecoder(bytes.NewReader(swagger))
-	dec.UseNumber()
-	var doc map[string]any
-	if err := dec.Decode(&doc); err != nil {
+	doc, err := decode(swagger)
+	if err != nil {
 		return nil, fmt.Errorf("swagger.json: %w", err)
 	}
 	paths, definitions := doc["paths"].(map[string]any), doc["definitions"].(map[string]any)
@@ -39,13 +35,7 @@ func cut(swagger []byte) ([]byte, error) {
 			delete(definitions, name)
 		}
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(doc); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSpace(b.Bytes()), nil
+	return asServed(doc)
 }
 
 // groupVersionOf shortens "/apis/apps/v1/namespaces/..." to "apis/apps/v1".

@@ -3,9 +3,7 @@
 package spec
 
 import (
-	"bytes"
 	"crypto/sha512"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,11 +65,13 @@ func Load() (*Documents, error) {
 		if err != nil {
 			return nil, err
 		}
-		var b bytes.Buffer
-		if err := json.Compact(&b, data); err != nil {
+		doc, err := decode(data)
+		if err == nil {
+			d.V3[path], err = asServed(doc)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		d.V3[path] = b.Bytes()
 	}
 	swagger, err := os.ReadFile(filepath.Join(dir, "swagger.json"))
 	if err != nil {
