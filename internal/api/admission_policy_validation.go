@@ -128,9 +128,11 @@ func validAuditAnnotations(path *field.Path, policy string, list []admissionregi
 			errs = append(errs, field.Duplicate(key, a.Key))
 		}
 		seen[a.Key] = true
-		if len(policy) > 0 {
+		if policy == "" {
+			errs = append(errs, field.Invalid(key, a.Key, "requires metadata.name be non-empty"))
+		} else {
 			for _, msg := range utilvalidation.IsQualifiedName(policy + "/" + a.Key) {
-				errs = append(errs, field.Invalid(key, a.Key, msg))
+				errs = append(errs, field.Invalid(key, policy+"/"+a.Key, msg))
 			}
 		}
 		switch {

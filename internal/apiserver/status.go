@@ -62,7 +62,7 @@ func writeStatus(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(st.Details.RetryAfterSeconds)))
 	}
 	out, bad := negotiate.Choose(r, false)
-	if bad != nil {
+	if bad != nil || out.Shape != negotiate.Whole { // an error has no other shape
 		out = negotiate.Output{Media: negotiate.JSON}
 	}
 	body, encodeErr := encodeWhole(st, statusKind, out)
