@@ -19,7 +19,7 @@ import (
 // describe makes the handlers by which the server tells what it is.
 func (s *Server) describe() error {
 	var gvs []discovery.GroupVersion
-	served := map[string]bool{"version": true}
+	served := map[string]bool{"version": true, ".well-known/openid-configuration": true, "openid/v1/jwks": true}
 	for _, g := range api.Groups() {
 		for _, gv := range g.Versions {
 			d := discovery.GroupVersion{GroupVersion: gv}

@@ -11,6 +11,7 @@ func everything(c Config) ([]wanted, error) {
 	}
 	list = append(list, rbac...)
 	list = append(list, priorityClasses()...)
+	list = append(list, apiServices(c)...)
 	list = append(list, flowControl()...)
 	list = append(list, serviceObjects(c)...)
 	config, err := configMaps(c)
