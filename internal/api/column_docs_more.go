@@ -17,6 +17,8 @@ func moreColumns(plural string) docs {
 			"AttachRequired":  doc(storagev1.CSIDriverSpec{}, "attachRequired"),
 			"PodInfoOnMount":  doc(storagev1.CSIDriverSpec{}, "podInfoOnMount"),
 			"StorageCapacity": doc(storagev1.CSIDriverSpec{}, "storageCapacity"),
+			"TokenRequests":   doc(storagev1.CSIDriverSpec{}, "tokenRequests"), "RequiresRepublish": doc(storagev1.CSIDriverSpec{}, "requiresRepublish"),
+			"Modes": doc(storagev1.CSIDriverSpec{}, "volumeLifecycleModes"),
 		}
 	case "csistoragecapacities":
 		return docs{
