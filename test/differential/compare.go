@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // A Difference is one place where the sides' answers to one request differ.
@@ -85,6 +86,9 @@ func (p *pairing) values(path, key string, ours, theirs any) (out []Difference) 
 	case map[string]any:
 		if t, ok := theirs.(map[string]any); ok {
 			p.generated(o, t)
+			if o["type"] == "BOOKMARK" && t["type"] == "BOOKMARK" { // it carries a revision, and upstream's conversion some zeros
+				o, t = map[string]any{"marks": lookup(o, "object.metadata.annotations")}, map[string]any{"marks": lookup(t, "object.metadata.annotations")}
+			}
 			for _, k := range allKeys(o, t) {
 				out = append(out, p.values(path+"."+k, k, present(o, k), present(t, k))...)
 			}
@@ -106,8 +110,8 @@ func (p *pairing) values(path, key string, ours, theirs any) (out []Difference) 
 }
 
 // anyOrder are lists whose order says nothing: managed fields are sorted by the second of their last change, and
-// conflicts between their managers come in the order of a Go map.
-var anyOrder = map[string]bool{"managedFields": true, "causes": true}
+// conflicts between their managers, and the rules of a user, come in the order of a Go map.
+var anyOrder = map[string]bool{"managedFields": true, "causes": true, "nonResourceRules": true, "resourceRules": true}
 
 // ports are chosen at random where nobody names one.
 var ports = map[string]bool{"nodePort": true, "healthCheckNodePort": true}
@@ -124,6 +128,7 @@ func (p *pairing) lists(path, key string, ours, theirs []any) (out []Difference)
 	}
 	o, t := byName(ours), byName(theirs)
 	if (o == nil || t == nil) && len(ours) == len(theirs) {
+		ours, theirs = sorted(ours), sorted(theirs)
 		for i := range ours {
 			out = append(out, p.values(fmt.Sprintf("%s[%d]", path, i), key, ours[i], theirs[i])...)
 		}
@@ -136,6 +141,10 @@ func (p *pairing) lists(path, key string, ours, theirs []any) (out []Difference)
 		out = append(out, p.values(path+"["+k+"]", key, present(o, k), present(t, k))...)
 	}
 	return out
+}
+
+func sorted(list []any) []any {
+	return slices.SortedFunc(slices.Values(list), func(a, b any) int { return strings.Compare(show(a), show(b)) })
 }
 
 // byName sorts the items of a list by what tells them apart; nil where nothing does.

@@ -31,7 +31,9 @@ var (
 	server   = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 	digest   = regexp.MustCompile(`X509SHA256=[0-9a-f]{64}`)
 	current  = regexp.MustCompile(`current: \d+`)
-	made     = regexp.MustCompile(`\b([Mm]ade[-_]|g{58})[a-z0-9]{5}\b`) // from the prefixes that the tests use
+	made     = regexp.MustCompile(`\b([Mm]ade[-_]|g{58})[a-z0-9]{5}\b`)              // from the prefixes that the tests use
+	allowed  = regexp.MustCompile(`(RBAC: allowed by )(ClusterRole|Role)Binding .*`) // any one of those that allow it
+	managed  = regexp.MustCompile(`managedFields\\*":\[[^\]]*\]`)                    // in a text, in the order of their times
 	token    = regexp.MustCompile(`^eyJ[\w-]+\.[\w-]+\.[\w-]+$`)
 )
 
@@ -90,6 +92,8 @@ func common(key, s string) string {
 	s = revision.ReplaceAllString(s, "<revision> (<revision>)")
 	s = current.ReplaceAllString(s, "current: <revision>")
 	s = made.ReplaceAllString(s, "$1<random>")
+	s = allowed.ReplaceAllString(s, "$1<a binding>")
+	s = managed.ReplaceAllString(s, "<managed fields>")
 	s = address.ReplaceAllString(s, "<service address>")
 	s = server.ReplaceAllString(s, "<server>")
 	s = digest.ReplaceAllString(s, "X509SHA256=<digest>")
