@@ -26,11 +26,18 @@ func ipAddress(ip string, svc *corev1.Service) *networkingv1.IPAddress {
 	}
 }
 
-// ranges are the ranges that ClusterIPs come from now: those of the ServiceCIDRs that are ready.
-func (a *addresses) ranges(ctx context.Context) []allocate.Range {
+// ranges are the ranges that ClusterIPs come from: those of the ServiceCIDRs that are ready, after everything that has been
+// written.
+func (a *addresses) ranges(ctx context.Context) ([]allocate.Range, error) {
+	if _, err := a.s.cache.Fresh(ctx); err != nil {
+		return nil, err
+	}
 	list, err := a.s.objects.List(ctx, serviceCIDRsResource, "")
-	if err != nil || len(list) == 0 {
-		return []allocate.Range{allocate.NewRange(a.prefix)}
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return []allocate.Range{allocate.NewRange(a.prefix)}, nil
 	}
 	var out []allocate.Range
 	for _, obj := range list {
@@ -44,7 +51,7 @@ func (a *addresses) ranges(ctx context.Context) []allocate.Range {
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // cidrReady says whether addresses of c may be given away. Without a controller that says so, they may.
@@ -59,7 +66,10 @@ func cidrReady(c *networkingv1.ServiceCIDR) bool {
 
 // takeAny takes a free address of any range. What a try would get is not decided: it is shown a range's own address.
 func (a *addresses) takeAny(ctx context.Context, svc *corev1.Service, dryRun bool) (string, error) {
-	ranges := a.ranges(ctx)
+	ranges, err := a.ranges(ctx)
+	if err != nil {
+		return "", err
+	}
 	if dryRun && len(ranges) > 0 {
 		return ranges[0].Network().String(), nil
 	}

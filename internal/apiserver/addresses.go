@@ -215,8 +215,11 @@ func (a *addresses) takeIP(ctx context.Context, svc, old *corev1.Service, dryRun
 var errNotOurs = errors.New("the provided network does not match the current range")
 
 func (a *addresses) takeNamed(ctx context.Context, svc *corev1.Service, ip string, dryRun bool) error {
-	err := errNotOurs
-	ranges := a.ranges(ctx)
+	ranges, err := a.ranges(ctx)
+	if err != nil {
+		return err
+	}
+	err = errNotOurs
 	if dryRun && len(ranges) > 0 {
 		err = fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %s", ip, ranges[0])
 	}

@@ -45,10 +45,10 @@ func TestTwoServersShareAddresses(t *testing.T) {
 	if len(ips) != 2*each || len(ports) != 2*each {
 		t.Errorf("%d addresses and %d ports for %d services", len(ips), len(ports), 2*each)
 	}
-	wants(t, a, 201, "POST", svcs, strings.Replace(service("one", `,"type":"NodePort"`), `"port":80`, `"port":80,"nodePort":31500`, 1))
-	wants(t, b, 422, "POST", svcs, strings.Replace(service("two", `,"type":"NodePort"`), `"port":80`, `"port":80,"nodePort":31500`, 1))
+	wants(t, a, 201, "POST", svcs, strings.Replace(service("one", `,"type":"NodePort"`), `"port":80`, `"port":80,"nodePort":30010`, 1))
+	wants(t, b, 422, "POST", svcs, strings.Replace(service("two", `,"type":"NodePort"`), `"port":80`, `"port":80,"nodePort":30010`, 1))
 	wants(t, a, 200, "DELETE", svcs+"/one", "")
-	wants(t, b, 201, "POST", svcs, strings.Replace(service("two", `,"type":"NodePort"`), `"port":80`, `"port":80,"nodePort":31500`, 1))
+	wants(t, b, 201, "POST", svcs, strings.Replace(service("two", `,"type":"NodePort"`), `"port":80`, `"port":80,"nodePort":30010`, 1))
 }
 
 // TestServiceCIDRs: a second range gives addresses while it is ready.
