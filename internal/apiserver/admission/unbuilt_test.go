@@ -8,8 +8,8 @@ import (
 )
 
 func TestUnbuiltKindsWarn(t *testing.T) {
-	for resource, want := range map[string]string{"jobs": "no pods are created for it", "deployments": ""} {
-		a := &Attributes{Operation: Create, Resource: schema.GroupVersionResource{Group: map[string]string{"jobs": "batch", "deployments": "apps"}[resource], Version: "v1", Resource: resource}}
+	for resource, want := range map[string]string{"horizontalpodautoscalers": "nothing is scaled by it", "deployments": ""} {
+		a := &Attributes{Operation: Create, Resource: schema.GroupVersionResource{Group: map[string]string{"horizontalpodautoscalers": "autoscaling", "deployments": "apps"}[resource], Version: "v1", Resource: resource}}
 		if unbuiltKinds.handles(a.Operation, a.Resource.GroupResource(), "") {
 			if err := unbuiltKinds.validate(t.Context(), nil, a); err != nil {
 				t.Fatal(err)
