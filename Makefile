@@ -103,7 +103,7 @@ bench: deps build ## measure beside upstream, make bench/results (ONLY=pod,list 
 # A module of its own too. What it lacks of upstream's is built from Go modules first. Accepted differences stand in
 # test/differential/accepted.yaml; SEED names another random sequence.
 SEED ?= 1
-DIFFERENTIAL := cd test/differential && go vet . && go test -count=1 -timeout 90m
+DIFFERENTIAL := cd test/differential && go vet -mod=mod . && go test -mod=mod -count=1 -timeout 90m
 
 .PHONY: differential
 differential: deps build ## put the same requests to ours and to upstream's servers, swap parts and data, and compare
