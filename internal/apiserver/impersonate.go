@@ -2,10 +2,12 @@ package apiserver
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -23,6 +25,11 @@ const (
 // impersonate replaces the user by the one that the headers name, where the real one may impersonate all that is named.
 func (s *Server) impersonate(w http.ResponseWriter, r *http.Request, u user.Info, attrs *authorizer.AttributesRecord, info *request.RequestInfo) (user.Info, *authorizer.AttributesRecord, bool) {
 	wanted, asks, err := impersonation(r.Header, u)
+	var bad apierrors.APIStatus
+	if errors.As(err, &bad) {
+		writeStatus(w, r, err)
+		return nil, nil, false
+	}
 	if err != nil {
 		http.Error(w, noSpecials.Replace("Internal Server Error: \""+r.RequestURI+"\": "+err.Error()), http.StatusInternalServerError)
 		return nil, nil, false
@@ -59,7 +66,11 @@ func impersonation(h http.Header, by user.Info) (user.Info, []authorizer.Attribu
 	}
 	if name == "" {
 		if len(groups) > 0 || uid != "" || len(extra) > 0 {
-			return nil, nil, errors.New("requested impersonation without impersonating a user")
+			wanted := &user.DefaultInfo{UID: uid, Groups: groups}
+			if len(extra) > 0 {
+				wanted.Extra = extra
+			}
+			return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("requested %#v without impersonating a user name", wanted))
 		}
 		return nil, nil, nil
 	}

@@ -202,6 +202,8 @@ func (s *Server) routePath(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Paths[at].ServeHTTP(w, r)
 	case r.Method != http.MethodGet && at != "/apis" && (s.discovery.Serves(at) || strings.TrimSuffix(at, "/") == "/version"):
 		writeStatus(w, r, methodNotAllowed())
+	case strings.TrimSuffix(at, "/") == "/version" && negotiate.JSONOnly(r) != nil:
+		writeStatus(w, r, negotiate.JSONOnly(r))
 	case s.discovery.Serves(at):
 		s.discovery.ServeHTTP(w, r)
 	case s.health.Serves(at):

@@ -66,7 +66,7 @@ func wantsAggregated(accept string) (negotiate.Media, bool) {
 }
 
 func servePlain(w http.ResponseWriter, r *http.Request, d *document) {
-	out, err := negotiate.Choose(r, false)
+	out, err := negotiate.ChoosePlain(r)
 	if err != nil {
 		writeError(w, err)
 		return

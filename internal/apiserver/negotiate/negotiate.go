@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"github.com/munnerz/goautoneg"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Media is an encoding of objects.
@@ -54,6 +56,34 @@ func Choose(r *http.Request, tables bool) (Output, error) {
 	}
 	o.Pretty = o.Pretty || pretty(r)
 	return o, nil
+}
+
+// JSONOnly is for endpoints that have no other form: it returns a NotAcceptable error where the client does not take JSON.
+func JSONOnly(r *http.Request) error {
+	header := r.Header.Get("Accept")
+	if header == "" {
+		return nil
+	}
+	for _, c := range goautoneg.ParseAccept(header) {
+		if c.Type == "*" || c.Type == "application" && (c.SubType == "*" || c.SubType == "json") && c.Params["as"] == "" {
+			return nil
+		}
+	}
+	return notRepresentable(JSON)
+}
+
+// ChoosePlain is Choose for documents about the server, which are refused in other words.
+func ChoosePlain(r *http.Request) (Output, error) {
+	o, err := Choose(r, false)
+	if err != nil {
+		err = notRepresentable(medias...)
+	}
+	return o, err
+}
+
+func notRepresentable(available ...Media) error {
+	return apierrors.NewGenericServerResponse(http.StatusNotAcceptable, "", schema.GroupResource{}, "",
+		"406: Not Acceptable\n\nAvailable representations: "+strings.Join(names(available, ""), ", "), 0, false)
 }
 
 // ChooseStream is Choose for watches.

@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 )
 
@@ -60,4 +61,15 @@ func FuzzChoose(f *testing.F) {
 			t.Error("chose nothing")
 		}
 	})
+}
+
+func TestJSONOnly(t *testing.T) {
+	for accept, ok := range map[string]bool{"": true, "application/json": true, "*/*": true, "application/yaml": false, "application/yaml, application/*;q=0.1": true,
+		"text/html": false, "application/json;as=Table;v=v1;g=meta.k8s.io": false} {
+		r := httptest.NewRequest("GET", "/version", nil)
+		r.Header.Set("Accept", accept)
+		if err := JSONOnly(r); (err == nil) != ok {
+			t.Errorf("%q: %v", accept, err)
+		}
+	}
 }
