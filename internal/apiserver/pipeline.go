@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -65,7 +66,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.authorize(rec, r, attrs) {
 		return
 	}
+	if !long && r.Context().Err() != nil && rec.code == 0 {
+		writeLate(rec)
+		return
+	}
 	s.route(rec, r, info, attrs, u)
+}
+
+// writeLate answers a request whose time is over before it has begun, in the form of upstream's guard.
+func writeLate(w http.ResponseWriter) {
+	body, err := json.Marshal(apierrors.NewTimeoutError("request did not complete within the allotted timeout", 0).Status())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusGatewayTimeout)
+	_, _ = w.Write(append(body, '\n')) // a client that has gone does not hear it
 }
 
 func auditID(r *http.Request) string {

@@ -33,6 +33,7 @@ func TestRefusedSelections(t *testing.T) {
 		{"GET", "fieldSelector=abc", 400, "BadRequest", "invalid selector: 'abc'; can't understand 'abc'"},
 		{"GET", "limit=x", 400, "BadRequest", `strconv.ParseInt: parsing "x": invalid syntax`},
 		{"GET", "watch=1&timeoutSeconds=x", 400, "BadRequest", `strconv.ParseInt: parsing "x": invalid syntax`},
+		{"GET", "timeout=1ns", 504, "Timeout", "Timeout: request did not complete within the allotted timeout"},
 		{"GET", "timeout=x", 400, "BadRequest", `invalid timeout specified in the request URL - time: invalid duration "x"`},
 
 		{"GET", "resourceVersion=-1", 400, "BadRequest", `invalid resource version: resourceVersion: Invalid value: "-1": strconv.ParseUint: parsing "-1": invalid syntax`},
