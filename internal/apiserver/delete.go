@@ -76,8 +76,14 @@ func (c *call) deleteObject(o *metav1.DeleteOptions) (*written, error) {
 		w, err := c.deleteState(cur, o.DeepCopy())
 		var conflict *store.ConflictError
 		switch {
-		case err == nil:
+		case err == nil && (fresh || w.revision != cur.revision):
 			return w, nil
+		case err == nil:
+			next, err := c.newest(key, cur)
+			if err != nil || next == cur {
+				return w, err
+			}
+			cur, fresh = next, true
 		case errors.As(err, &conflict) && conflict.Found:
 			if cur, err = c.res.state(conflict.Current.Value, conflict.Current.ModRevision); err != nil {
 				return nil, err

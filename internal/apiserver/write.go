@@ -154,8 +154,14 @@ func (c *call) mutate(o writeOptions, f edit) (*written, error) {
 		w, err := c.attempt(o, cur, f)
 		var conflict *store.ConflictError
 		switch {
-		case err == nil:
+		case err == nil && (fresh || w.revision != cur.revision):
 			return w, nil
+		case err == nil:
+			next, err := c.newest(key, cur)
+			if err != nil || next == cur {
+				return w, err
+			}
+			cur, fresh = next, true
 		case errors.As(err, &conflict) && conflict.Found:
 			if cur, err = c.res.state(conflict.Current.Value, conflict.Current.ModRevision); err != nil {
 				return nil, err
@@ -182,6 +188,16 @@ func (c *call) mutate(o writeOptions, f edit) (*written, error) {
 		}
 	}
 	return nil, apierrors.NewConflict(c.gr(), c.info.Name, errors.New(optimisticLock))
+}
+
+// newest looks whether the store still has the state cur, which came from the cache: a write that changes nothing has not
+// been held against the store. It returns cur itself where it does.
+func (c *call) newest(key string, cur *state) (*state, error) {
+	next, err := c.s.current(c.ctx(), c.res, key, true)
+	if err == nil && next != nil && next.revision == cur.revision {
+		return cur, nil
+	}
+	return next, err
 }
 
 func timedOut(err error) error {
