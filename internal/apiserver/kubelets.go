@@ -49,11 +49,16 @@ func transport(dial func(context.Context, string, string) (net.Conn, error), con
 
 // location is the URL of a node's kubelet.
 func (k *kubelets) location(ctx context.Context, node string) (*url.URL, error) {
-	obj, err := k.s.objects.Get(ctx, schema.GroupResource{Resource: "nodes"}, "", node)
+	n, err := k.node(ctx, node)
+	if err == nil && nodeAddress(n) == "" {
+		// Its address may have been written a moment ago.
+		if _, err = k.s.cache.Fresh(ctx); err == nil {
+			n, err = k.node(ctx, node)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	n := obj.(*corev1.Node)
 	host := nodeAddress(n)
 	if host == "" {
 		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("node %s has no address; addresses known: %v", node, n.Status.Addresses))
@@ -63,6 +68,14 @@ func (k *kubelets) location(ctx context.Context, node string) (*url.URL, error) 
 		port = kubeletPort
 	}
 	return &url.URL{Scheme: "https", Host: net.JoinHostPort(host, strconv.Itoa(port))}, nil
+}
+
+func (k *kubelets) node(ctx context.Context, name string) (*corev1.Node, error) {
+	obj, err := k.s.objects.Get(ctx, schema.GroupResource{Resource: "nodes"}, "", name)
+	if err != nil {
+		return nil, err
+	}
+	return obj.(*corev1.Node), nil
 }
 
 // nodeAddress is where a node is reached: its internal address, else any.

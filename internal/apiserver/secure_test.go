@@ -127,7 +127,7 @@ func TestGuards(t *testing.T) {
 		{"node reads secrets", node, secrets, nil, 403, `secrets is forbidden: User "system:node:n" cannot list resource "secrets" in API group "" in the namespace "kube-system"`},
 		{"admin as nobody", admin, secrets, []string{"Impersonate-User", "nobody"}, 403, `secrets is forbidden: User "nobody" cannot list resource "secrets" in API group "" in the namespace "kube-system"`},
 		{"node as admin", node, secrets, []string{"Impersonate-User", "admin"}, 403, `users "admin" is forbidden: User "system:node:n" cannot impersonate resource "users" in API group "" at the cluster scope`},
-		{"group without user", admin, secrets, []string{"Impersonate-Group", "g"}, 500, ""},
+		{"group without user", admin, secrets, []string{"Impersonate-Group", "g"}, 400, "requested &user.DefaultInfo{"},
 		{"bootstrapped", admin, "/api/v1/namespaces/default/services/kubernetes", nil, 200, ""},
 		{"its address", admin, "/apis/networking.k8s.io/v1/ipaddresses/10.96.0.1", nil, 200, ""},
 	} {
