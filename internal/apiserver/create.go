@@ -172,7 +172,9 @@ func (c *call) exists(obj api.Object) error {
 	if obj.GetGenerateName() != "" {
 		err = apierrors.NewGenerateNameConflict(c.gr(), obj.GetName(), 1)
 	}
-	if o, ok := c.s.cache.Get(c.res.Key(obj.GetNamespace(), obj.GetName())); ok && o.Deleting {
+	// The cache may not have seen yet what the store has refused for.
+	st, readErr := c.s.current(c.ctx(), c.res, c.res.Key(obj.GetNamespace(), obj.GetName()), true)
+	if readErr == nil && st != nil && st.obj.GetDeletionTimestamp() != nil {
 		err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
 	}
 	return err

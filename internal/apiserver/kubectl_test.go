@@ -59,7 +59,7 @@ func TestKubectl(t *testing.T) {
 		{"explain pod.spec", "", []string{"containers"}},
 		{"get pods -l run=hello --field-selector=status.phase=Pending", "", []string{"hello"}},
 		{"patch deployment web -p {\"spec\":{\"replicas\":1}}", "", []string{"patched"}},
-		{"rollout status deployment web --timeout=100ms --watch=false", "", []string{"Waiting"}},
+		{"rollout status deployment web --timeout=60s --watch=false", "", []string{"Waiting"}},
 		{"delete pod hello --wait=false", "", []string{`pod "hello" deleted`}},
 		{"delete deployment,service --all", "", []string{`"web" deleted`}},
 		{"create namespace n", "", []string{"namespace/n created"}},
