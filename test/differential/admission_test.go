@@ -1,5 +1,10 @@
 package differential
 
+import (
+	"strings"
+	"time"
+)
+
 // admitted is what the built-in plugins do to objects, and what allocation does to Services.
 func admitted(p *Pair) {
 	p.namespace("admit")
@@ -12,6 +17,9 @@ func admitted(p *Pair) {
 		{"pod over limits", "POST", "$NS/pods?dryRun=All", `{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x","resources":{"limits":{"cpu":"2"}}}]}}`, "", "", nil},
 		{"pod under limits", "POST", "$NS/pods?dryRun=All", `{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x","resources":{"requests":{"cpu":"10m"}}}]}}`, "", "", nil},
 		{"no limits", "DELETE", "$NS/limitranges/l", "", "", "", nil},
+	})
+	p.until(Request{Method: "POST", Path: "/api/v1/namespaces/admit/pods?dryRun=All", Body: `{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x"}]}}`}, `"kind":"Pod"`)
+	p.tell("admit", "admit", []do{
 		{"quota", "POST", "$NS/resourcequotas", `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"1","count/configmaps":"2","services.nodeports":"1"}}}`, "", "", nil},
 		{"quota status", "PATCH", "$NS/resourcequotas/q/status", `{"status":{"hard":{"pods":"1","count/configmaps":"2","services.nodeports":"1"},"used":{"pods":"0","count/configmaps":"0","services.nodeports":"0"}}}`, mergeType, "", nil},
 		{"first", "POST", "$NS/configmaps", `{"metadata":{"name":"one"}}`, "", "", nil}, {"second", "POST", "$NS/configmaps", `{"metadata":{"name":"two"}}`, "", "", nil},
@@ -25,12 +33,18 @@ func admitted(p *Pair) {
 		{"no token", "POST", "$NS/pods?dryRun=All", pod("a", `,"automountServiceAccountToken":false`), "", "", nil},
 		{"mirror pod", "POST", "$NS/pods?dryRun=All", `{"metadata":{"name":"a","annotations":{"kubernetes.io/config.mirror":"x"}},"spec":{"containers":[{"name":"c","image":"x"}]}}`, "", "", nil},
 		{"enforce", "PATCH", "/api/v1/namespaces/admit", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted","pod-security.kubernetes.io/warn":"restricted"}}}`, mergeType, "", nil},
+	})
+	p.until(Request{Method: "POST", Path: "/api/v1/namespaces/admit/pods?dryRun=All", Body: `{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x"}]}}`}, "PodSecurity")
+	p.tell("admit", "admit", []do{
 		{"privileged pod", "POST", "$NS/pods?dryRun=All", `{"metadata":{"name":"a"},"spec":{"hostNetwork":true,"containers":[{"name":"c","image":"x","securityContext":{"privileged":true}}]}}`, "", "", nil},
 		{"plain pod", "POST", "$NS/pods?dryRun=All", pod("a", ""), "", "", nil},
 		{"warned deployment", "POST", "/apis/apps/v1/namespaces/admit/deployments?dryRun=All", `{"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}}`, "", "", nil},
 		{"odd level", "PATCH", "/api/v1/namespaces/admit", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"odd"}}}`, mergeType, "", nil},
 		{"claim without class", "POST", "$NS/persistentvolumeclaims", `{"metadata":{"name":"c"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`, "", "", nil},
 		{"class", "POST", "/apis/storage.k8s.io/v1/storageclasses", `{"metadata":{"name":"usual","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}},"provisioner":"example.com/x"}`, "", "", nil},
+	})
+	p.until(Request{Method: "POST", Path: "/api/v1/namespaces/admit/persistentvolumeclaims?dryRun=All", Body: `{"metadata":{"name":"e"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`}, `"storageClassName":"usual"`)
+	p.tell("admit", "admit", []do{
 		{"claim with class", "POST", "$NS/persistentvolumeclaims", `{"metadata":{"name":"d"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`, "", "", nil},
 		{"claim grows", "PATCH", "$NS/persistentvolumeclaims/d", `{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}`, mergeType, "", nil},
 		{"no class", "DELETE", "/apis/storage.k8s.io/v1/storageclasses/usual", "", "", "", nil},
@@ -42,6 +56,20 @@ func admitted(p *Pair) {
 		{"create in terminating", "POST", "$NS/configmaps", `{"metadata":{"name":"late"}}`, "", "", nil}, {"update in terminating", "PATCH", "$NS/configmaps/one", `{"data":{"a":"b"}}`, mergeType, "", nil},
 		{"delete default", "DELETE", "/api/v1/namespaces/default", "", "", "", nil}, {"delete kube-system", "DELETE", "/api/v1/namespaces/kube-system", "", "", "", nil},
 	})
+}
+
+// until asks upstream again until its answer holds a text: its admission learns of objects a moment after they are made.
+func (p *Pair) until(r Request, text string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		if _, theirs := p.both(p.t.Context(), r); strings.Contains(string(theirs.Raw), text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s %s: upstream never answers %s", r.Method, r.Path, text)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }
 
 func services(p *Pair) {

@@ -122,6 +122,10 @@ func reviews(p *Pair) {
 		{"jane reads a path", "GET", "/metrics", "", "", "jane", nil}, {"jane scales", "PATCH", "/apis/apps/v1/namespaces/subs/deployments/x/scale", `{}`, mergeType, "jane", nil},
 		{"role", "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/roles", `{"metadata":{"name":"r"},"rules":[{"apiGroups":["rbac.authorization.k8s.io"],"resources":["roles","rolebindings"],"verbs":["*"]}]}`, "", "", nil},
 		{"binding", "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/rolebindings", `{"metadata":{"name":"b"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"joe"}]}`, "", "", nil},
+	})
+	p.until(Request{Method: http.MethodPost, Path: "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/roles?dryRun=All", Body: `{"metadata":{"name":"all"},"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}`,
+		Header: map[string]string{"Impersonate-User": "joe"}}, "attempting to grant")
+	p.tell("sub/review", "subs", []do{
 		{"joe escalates", "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/roles", `{"metadata":{"name":"all"},"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}`, "", "joe", nil},
 		{"joe binds", "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/rolebindings", `{"metadata":{"name":"c"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},"subjects":[{"kind":"User","name":"joe"}]}`, "", "joe", nil},
 		{"role reference changes", "PATCH", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/rolebindings/b", `{"roleRef":{"name":"other"}}`, mergeType, "", nil},
