@@ -88,7 +88,7 @@ func TestInformersThroughCrashes(t *testing.T) {
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = "written" }))
 	informer := factory.Core().V1().ConfigMaps().Informer()
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { w.tell("add", o, true) },
+		AddFunc: func(o any) { w.tell("add", o, true) },
 		UpdateFunc: func(was, o any) { // after a list of its own, an informer tells of everything again, as it was
 			if was.(metav1.Object).GetResourceVersion() != o.(metav1.Object).GetResourceVersion() {
 				w.tell("update", o, true)
