@@ -86,14 +86,16 @@ func (s *story) query(q string) string {
 // restless are the kinds to whose status upstream's API server itself writes, a moment after they have been made.
 var restless = map[string]bool{"customresourcedefinitions": true, "apiservices": true, "flowschemas": true, "prioritylevelconfigurations": true, "servicecidrs": true}
 
-// settle waits until upstream has written the status of a restless kind.
+// settle waits until upstream has written the status of a kind whose every object gets one.
 func (s *story) settle() {
 	s.t.Helper()
-	if !restless[s.Kind.Resource] {
+	switch s.Kind.Resource {
+	case "customresourcedefinitions", "apiservices", "flowschemas":
+	default:
 		return
 	}
 	get := Request{Method: http.MethodGet, Path: s.one, Save: map[string]string{"rv": "metadata.resourceVersion"}}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if _, theirs := s.both(s.t.Context(), get); lookup(theirs.Body, "status.conditions") != nil {
 			return
 		}

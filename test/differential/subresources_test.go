@@ -124,7 +124,7 @@ func reviews(p *Pair) {
 		{"binding", "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/rolebindings", `{"metadata":{"name":"b"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"joe"}]}`, "", "", nil},
 	})
 	p.until(Request{Method: http.MethodPost, Path: "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/roles?dryRun=All", Body: `{"metadata":{"name":"all"},"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}`,
-		Header: map[string]string{"Impersonate-User": "joe"}}, "attempting to grant")
+		Header: map[string]string{"Impersonate-User": "joe"}}, `"kind":"Role"`)
 	p.tell("sub/review", "subs", []do{
 		{"joe escalates", "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/roles", `{"metadata":{"name":"all"},"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}`, "", "joe", nil},
 		{"joe binds", "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/subs/rolebindings", `{"metadata":{"name":"c"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"cluster-admin"},"subjects":[{"kind":"User","name":"joe"}]}`, "", "joe", nil},
