@@ -333,9 +333,18 @@ static void wait_for_start(int proc, int fifo)
 		_exit(1);
 	close(report_fd);
 	snprintf(path, sizeof path, "self/fd/%d", fifo);
-	int fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "0", 1) != 1)
-		_exit(1);
+	signal(SIGPIPE, SIG_IGN);
+	for (;;) {
+		int fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			_exit(1);
+		if (write(fd, "0", 1) == 1)
+			break;
+		if (errno != EPIPE) // who opened it has died: somebody will open it again
+			_exit(1);
+		close(fd);
+	}
+	signal(SIGPIPE, SIG_DFL);
 	syscall(SYS_close_range, 3, ~0U, 0);
 }
 

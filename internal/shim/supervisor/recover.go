@@ -164,7 +164,7 @@ func (s *Supervisor) finishStart(c *container, r jail.Result) {
 	defer s.dropFifo(c.rec.Request.ID)
 	var err error
 	if waitsAtFifo(r.Pid) {
-		err = release(fifo, int(pidfd.Fd()))
+		err = release(fifo, r.Pid, int(pidfd.Fd()))
 	} else {
 		err = removeIfThere(fifo)
 	}

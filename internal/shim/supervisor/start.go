@@ -61,7 +61,10 @@ func (s *Supervisor) letGo(c *container, pidfd *os.File, now time.Time) error {
 	}
 	s.holdFifo(id)
 	defer s.dropFifo(id)
-	if err := release(s.execFifo(id), int(pidfd.Fd())); err != nil {
+	s.mu.Lock()
+	pid := c.state.Pid
+	s.mu.Unlock()
+	if err := release(s.execFifo(id), pid, int(pidfd.Fd())); err != nil {
 		return fmt.Errorf("container %q: %w: %w", id, shim.ErrCreate, err)
 	}
 	return nil
@@ -125,8 +128,12 @@ func (s *Supervisor) dropFifo(id string) {
 
 func (s *Supervisor) execFifo(id string) string { return filepath.Join(s.jailRoot(), id, "exec.fifo") }
 
-// release opens the fifo that init waits at and takes the byte that init writes when it goes on.
-func release(fifo string, pidfd int) error {
+// lookAgain is how long to wait for the byte of an init that may have written it to a keeper that has died since.
+const lookAgain = 100 * time.Millisecond
+
+// release opens the fifo that init waits at and takes the byte that init writes when it goes on. Where that went to
+// somebody who had opened the fifo before us and has died, init is seen to have gone on.
+func release(fifo string, pid, pidfd int) error {
 	f, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("exec fifo: %w", err)
@@ -141,7 +148,7 @@ func release(fifo string, pidfd int) error {
 	deadline := time.Now().Add(startTimeout)
 	for {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-		_, err := unix.Poll(p, int(time.Until(deadline).Milliseconds()))
+		ready, err := unix.Poll(p, int(lookAgain.Milliseconds()))
 		var buf [16]byte
 		if n, _ := unix.Read(fd, buf[:]); n > 0 {
 			return removeIfThere(fifo)
@@ -151,6 +158,8 @@ func release(fifo string, pidfd int) error {
 			return os.NewSyscallError("poll", err)
 		case p[1].Revents != 0:
 			return errors.New("init died before it could be started")
+		case ready == 0 && !waitsAtFifo(pid):
+			return removeIfThere(fifo)
 		case time.Now().After(deadline):
 			return errors.New("init does not go on")
 		}

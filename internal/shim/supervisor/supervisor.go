@@ -9,11 +9,14 @@
 package supervisor
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/run"
 	"minato.dev/minato/internal/shim"
@@ -162,7 +165,11 @@ func (s *Supervisor) hold(id, what string, f *os.File) error {
 	if s.keeper == nil {
 		return nil
 	}
-	return s.keeper.Hold(heldName(id, what), f)
+	err := s.keeper.Hold(heldName(id, what), f)
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		return nil // it has just died; keeperGone waits for the call that we are in, then hands everything over
+	}
+	return err
 }
 
 func (s *Supervisor) dropAll(id string) {
