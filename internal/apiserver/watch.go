@@ -148,26 +148,37 @@ func (c *call) openWatch(ctx context.Context, o *internalversion.ListOptions, re
 
 // stream passes events on until the watch ends.
 func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
+	c.res.watchers.Add(1)
+	defer c.res.watchers.Add(-1)
+	var flushed time.Time
 	for {
 		events, err := w.Next(ctx)
-		if err != nil {
-			if errors.Is(err, cache.ErrExpired) {
-				e.fail(tooOld(e.last, c.s.cache.Revision()))
-				_ = e.flush()
-			}
-			return
+		if err == nil {
+			err = e.gather(events)
 		}
-		for i := range events {
-			if err := e.event(&events[i]); err != nil {
-				c.s.log.Error("watch event not rendered", "resource", c.res.Name, "err", err)
-				e.fail(err)
-				_ = e.flush()
-				return
+		if err == nil && len(events) < burst && c.res.pause(ctx, flushed) {
+			if events, err = w.Ready(); err == nil { // what came meanwhile goes along
+				err = e.gather(events)
 			}
+		}
+		switch {
+		case errors.Is(err, cache.ErrExpired):
+			e.fail(tooOld(e.last, c.s.cache.Revision()))
+			_ = e.flush()
+			return
+		case errors.Is(err, errNotRendered):
+			c.s.log.Error("watch event not rendered", "resource", c.res.Name, "err", err)
+			e.fail(err)
+			_ = e.flush()
+			return
+		case err != nil:
+			_ = e.flush()
+			return
 		}
 		if e.flush() != nil {
 			return // the client has gone
 		}
+		flushed = time.Now()
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -17,6 +19,9 @@ import (
 
 // eventChunk is how much of a burst of events is gathered before it is written.
 const eventChunk = 64 << 10
+
+// keptBuffer is the largest buffer that a watch keeps while nothing happens.
+const keptBuffer = 4 << 10
 
 // eventWriter renders and frames watch events in the form that was asked for.
 type eventWriter struct {
@@ -81,13 +86,33 @@ func (e *eventWriter) event(ev *cache.Event) error {
 		e.add(string(ev.Type), body)
 		return nil
 	}
+	if e.socket == nil && e.table == nil && e.c.out.Shape == negotiate.Whole {
+		framed, err := e.c.res.appendStored(e.buf, string(ev.Type), ev.Object, e.c.out.Media)
+		e.buf = framed
+		return err
+	}
 	body, err := e.object(ev.Object)
 	if err != nil {
 		return err
 	}
 	e.add(string(ev.Type), body)
-	if len(e.buf) > eventChunk {
-		return e.write()
+	return nil
+}
+
+// errNotRendered is an object that cannot be shown; it ends the watch with an event that says so.
+var errNotRendered = errors.New("object cannot be shown")
+
+// gather adds events to what the next flush sends; of a burst it writes what is enough for one go.
+func (e *eventWriter) gather(events []cache.Event) error {
+	for i := range events {
+		if err := e.event(&events[i]); err != nil {
+			return fmt.Errorf("%w: %w", errNotRendered, err)
+		}
+		if len(e.buf) > eventChunk {
+			if err := e.write(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -222,8 +247,7 @@ func (e *eventWriter) write() error {
 		return nil
 	}
 	_, err := e.c.w.Write(e.buf)
-	e.buf = e.buf[:0]
-	if cap(e.buf) > 4*eventChunk {
+	if e.buf = e.buf[:0]; cap(e.buf) > keptBuffer { // most watchers are idle for most of the time
 		e.buf = nil
 	}
 	return err

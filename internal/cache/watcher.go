@@ -137,6 +137,20 @@ func (c *Cache) watchable(r *resource, after int64, opts WatchOptions) error {
 // the reader was too slow or the cache had to reload, ErrUnknown where the resource was removed, ErrClosed, the context's.
 func (w *Watcher) Next(ctx context.Context) ([]Event, error) {
 	for {
+		if events, err := w.Ready(); err != nil || len(events) > 0 {
+			return events, err
+		}
+		select {
+		case <-w.wakeup:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Ready is Next without waiting: it returns no events where there are none.
+func (w *Watcher) Ready() ([]Event, error) {
+	for {
 		w.out = w.out[:0]
 		if w.initial != nil {
 			if w.sendInitial(); len(w.out) > 0 {
@@ -154,16 +168,8 @@ func (w *Watcher) Next(ctx context.Context) ([]Event, error) {
 		if mark > 0 {
 			w.out = append(w.out, Event{Type: Bookmark, Revision: mark})
 		}
-		switch {
-		case len(w.out) > 0:
+		if len(w.out) > 0 || atEnd {
 			return w.out, nil
-		case !atEnd:
-			continue
-		}
-		select {
-		case <-w.wakeup:
-		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 	}
 }
