@@ -21,7 +21,7 @@ var testMachine = machine.Info{CPUs: 4, Memory: 4 << 30, Disk: 100 << 30, Inodes
 
 func TestThresholds(t *testing.T) {
 	at, err := parseThresholds(defaultEviction, testMachine)
-	if err != nil || at != (thresholds{memory: 100 << 20, disk: 10 << 30, inodes: 50, imageDisk: 15 << 30, imageInodes: 50}) {
+	if err != nil || at != (thresholds{memory: 100 << 20, disk: 10 << 30, inodes: 50}) {
 		t.Fatalf("%+v, %v", at, err)
 	}
 	plenty := machine.Free{Memory: 1 << 30, Disk: 50 << 30, Inodes: 500, ImageDisk: 50 << 30, ImageInodes: 500, Pids: 30000}
@@ -33,7 +33,7 @@ func TestThresholds(t *testing.T) {
 		"no memory": {func(f *machine.Free) { f.Memory = 1 << 20 }, "memory Threshold quantity: 100Mi, available: 1Mi. "},
 		"no disk":   {func(f *machine.Free) { f.Disk = 5 << 30 }, "ephemeral-storage Threshold quantity: 10Gi, available: 5Gi. "},
 		"no inodes": {func(f *machine.Free) { f.Inodes = 5 }, "inodes Threshold quantity: 50, available: 5. "},
-		"no images": {func(f *machine.Free) { f.ImageDisk = 1 << 30 }, "ephemeral-storage Threshold quantity: 15Gi, available: 1Gi. "},
+		"no images": {func(f *machine.Free) { f.ImageDisk = 1 << 30 }, ""},
 		"memory first": {func(f *machine.Free) { f.Memory, f.Disk = 1<<20, 1 }, "memory Threshold quantity: 100Mi, available: 1Mi. " +
 			"ephemeral-storage Threshold quantity: 10Gi, available: 1. "},
 		"pids have no default": {func(f *machine.Free) { f.Pids = 1 }, ""},

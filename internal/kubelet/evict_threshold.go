@@ -17,8 +17,7 @@ import (
 type thresholds struct{ memory, disk, inodes, imageDisk, imageInodes, pids int64 }
 
 // defaultEviction is upstream's.
-var defaultEviction = map[string]string{"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%",
-	"imagefs.available": "15%", "imagefs.inodesFree": "5%"}
+var defaultEviction = map[string]string{"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%"}
 
 // pressureLasts is how long a condition stays after what caused it was seen last, so that it does not flap.
 const pressureLasts = 5 * time.Minute

@@ -39,7 +39,7 @@ func start(t *testing.T, change ...func(*bench)) *bench {
 	dir := t.TempDir()
 	b := &bench{t: t, api: apiservertest.Start(t), rt: kubelettest.New()}
 	b.cfg = kubelet.Config{NodeName: "n1", NodeIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, RootDir: filepath.Join(dir, "kubelet"), LogDir: filepath.Join(dir, "logs"),
-		CgroupRoot: "/minato-test-" + filepath.Base(dir) + t.Name(), ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10")}, Version: "v1.37.2+test",
+		CgroupRoot: "/minato-test-" + filepath.Base(dir) + t.Name(), ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10")}, Version: "v1.37.2+test", EvictionHard: map[string]string{"memory.available": "100Mi"},
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(b)
