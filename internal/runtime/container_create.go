@@ -88,6 +88,9 @@ func (s *Server) checkContainer(p *ledger.Sandbox, c *api.ContainerConfig) error
 	if strings.Contains("/"+c.GetLogPath()+"/", "/../") {
 		return invalid("container config: log_path %q leaves the pod's log directory", c.GetLogPath())
 	}
+	if err := checkContainerUsers(p, c); err != nil {
+		return err
+	}
 	_, err := stopSignal(c, "")
 	return err
 }

@@ -42,12 +42,16 @@ func (s *Server) mountRoot(_ context.Context, c *ledger.Container) error {
 	if err != nil {
 		return err
 	}
+	p := s.sandboxes.Get(c.Sandbox)
+	if p == nil {
+		return notFound("sandbox", c.Sandbox)
+	}
 	data := s.cfg.containerData(c.ID)
-	return pin.Overlay{Lower: img.Layers, Upper: filepath.Join(data, "upper"), Work: filepath.Join(data, "work")}.Mount(s.cfg.rootfs(c.ID))
+	return s.shifted(p, pin.Overlay{Lower: img.Layers, Upper: filepath.Join(data, "upper"), Work: filepath.Join(data, "work")}).Mount(s.cfg.rootfs(c.ID))
 }
 
 func (s *Server) dropRoot(_ context.Context, c *ledger.Container) error {
-	return pin.Unmount(s.cfg.rootfs(c.ID))
+	return errors.Join(pin.Unmount(s.cfg.rootfs(c.ID)), pin.DropLayers(s.cfg.rootfs(c.ID)))
 }
 
 // dropDirs removes the writable layer and the bundle. Its mounts are gone by now; if one is not, nothing is removed
@@ -62,6 +66,10 @@ func (s *Server) dropDirs(_ context.Context, c *ledger.Container) error {
 
 // mountVolumes mounts the images that the container wants to read as volumes.
 func (s *Server) mountVolumes(_ context.Context, c *ledger.Container) error {
+	p := s.sandboxes.Get(c.Sandbox)
+	if p == nil {
+		return notFound("sandbox", c.Sandbox)
+	}
 	for i, m := range c.Config.GetMounts() {
 		ref := m.GetImage().GetImage()
 		if ref == "" {
@@ -71,7 +79,7 @@ func (s *Server) mountVolumes(_ context.Context, c *ledger.Container) error {
 		if !ok {
 			return fmt.Errorf("%w: image %q: %w", errImageVolume, ref, image.ErrNotFound)
 		}
-		if err := (pin.Overlay{Lower: img.Layers}).Mount(s.cfg.volumeDir(c.ID, i)); err != nil {
+		if err := s.shifted(p, pin.Overlay{Lower: img.Layers}).Mount(s.cfg.volumeDir(c.ID, i)); err != nil {
 			return fmt.Errorf("%w: %w", errImageVolume, err)
 		}
 	}
@@ -86,7 +94,8 @@ func (s *Server) dropVolumes(_ context.Context, c *ledger.Container) error {
 		if m.GetImage().GetImage() == "" {
 			continue
 		}
-		if err := pin.Unmount(s.cfg.volumeDir(c.ID, i)); err != nil {
+		dir := s.cfg.volumeDir(c.ID, i)
+		if err := errors.Join(pin.Unmount(dir), pin.DropLayers(dir)); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,9 @@ func newMachine(t *testing.T) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(run, 0o711); err != nil { // a pod's own root must come through
+		t.Fatal(err)
+	}
 	k := machines.Add(1)
 	m := &machine{t: t, dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-rt-%d-%d", os.Getpid(), k)}
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"minato.dev/minato/internal/runtime/pin"
 )
 
 // Name is what Version and Status call this runtime.
@@ -26,7 +27,7 @@ func (s *Server) Status(ctx context.Context, r *api.StatusRequest) (*api.StatusR
 	}
 	for _, h := range handlers {
 		resp.RuntimeHandlers = append(resp.RuntimeHandlers, &api.RuntimeHandler{Name: h,
-			Features: &api.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: true, UserNamespaces: false}})
+			Features: &api.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: true, UserNamespaces: pin.CanShift()}})
 	}
 	if r.GetVerbose() {
 		info, err := json.Marshal(map[string]any{"root": s.cfg.Root, "runDir": s.cfg.RunDir, "cgroupV2": s.cgroups.V2(),

@@ -10,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"minato.dev/minato/internal/runtime/ledger"
+	"minato.dev/minato/internal/runtime/spec"
 )
 
 // writePodFiles makes the files that all containers of the pod share. A container of a kubelet brings its own
@@ -83,8 +84,13 @@ func (s *Server) podMounts(p *ledger.Sandbox, readonly bool) []specs.Mount {
 	}
 	var out []specs.Mount
 	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
-		out = append(out, specs.Mount{Destination: "/etc/" + name, Type: "bind", Source: filepath.Join(s.cfg.sandboxDir(p.ID), name),
-			Options: []string{"rbind", "rprivate", rw}})
+		m := specs.Mount{Destination: "/etc/" + name, Type: "bind", Source: filepath.Join(s.cfg.sandboxDir(p.ID), name),
+			Options: []string{"rbind", "rprivate", rw}}
+		if users := userOptions(p.Config.PodSandboxConfig); users != nil {
+			m.UIDMappings, m.GIDMappings = spec.IDs(users.GetUids()), spec.IDs(users.GetGids())
+			m.Options = append(m.Options, "ridmap")
+		}
+		out = append(out, m)
 	}
 	shm := s.cfg.shmDir(p.ID)
 	if hostIPC(p.Config.PodSandboxConfig) {

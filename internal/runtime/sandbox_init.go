@@ -29,8 +29,15 @@ func (s *Server) startInit(ctx context.Context, p *ledger.Sandbox) error {
 		return nil
 	}
 	bundle := filepath.Join(s.cfg.sandboxDir(p.ID), "init")
-	if err := writeInitBundle(bundle, s.initSpec(p)); err != nil {
+	spec := s.initSpec(p)
+	if err := writeInitBundle(bundle, spec); err != nil {
 		return err
+	}
+	if users := usersOf(p.Config.PodSandboxConfig); users != nil { // its root makes /proc and /dev there
+		uid, gid, _ := users.Root()
+		if err := os.Chown(spec.Root.Path, uid, gid); err != nil {
+			return err
+		}
 	}
 	pid, err := s.shim.Load().Create(ctx, shim.CreateRequest{ID: initID(p.ID), Bundle: bundle})
 	if err == nil {
@@ -73,6 +80,9 @@ func (s *Server) initSpec(p *ledger.Sandbox) *specs.Spec {
 func (s *Server) pinned(p *ledger.Sandbox) []specs.LinuxNamespace {
 	n, dir := wantedNamespaces(p.Config.PodSandboxConfig), s.cfg.pinDir(p.ID)
 	var out []specs.LinuxNamespace
+	if n.User != nil {
+		out = append(out, specs.LinuxNamespace{Type: specs.UserNamespace, Path: filepath.Join(dir, "user")})
+	}
 	if n.Net {
 		out = append(out, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: filepath.Join(dir, "net")})
 	}

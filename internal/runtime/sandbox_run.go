@@ -78,8 +78,6 @@ func checkSandbox(r *api.RunPodSandboxRequest) error {
 		return invalid("sandbox config: metadata with name and uid must be given")
 	case r.GetRuntimeHandler() != "" && r.GetRuntimeHandler() != "runc":
 		return invalid("no runtime for %q is configured: this node has %q", r.GetRuntimeHandler(), handlers[1:])
-	case modes(c).GetUsernsOptions().GetMode() == api.NamespaceMode_POD && modes(c).GetUsernsOptions() != nil:
-		return &coded{codes.Unimplemented, "user namespaces for pods are not built yet: use hostUsers: true"}
 	case modes(c).GetPid() == api.NamespaceMode_TARGET || modes(c).GetNetwork() > api.NamespaceMode_NODE || modes(c).GetIpc() > api.NamespaceMode_NODE:
 		return invalid("sandbox config: namespace modes must be POD, CONTAINER or NODE")
 	case !hostNetwork(c) && len(c.GetHostname()) > 64:
@@ -89,6 +87,9 @@ func checkSandbox(r *api.RunPodSandboxRequest) error {
 		if err := cgroup.Check(parent); err != nil {
 			return invalid("sandbox config: %v", err)
 		}
+	}
+	if err := checkUsers(c); err != nil {
+		return err
 	}
 	if err := wantedNamespaces(c).CheckSysctls(); err != nil {
 		return invalid("sandbox config: %v", err)

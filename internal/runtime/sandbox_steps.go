@@ -39,7 +39,8 @@ func hostIPC(c *api.PodSandboxConfig) bool { return modes(c).GetIpc() == api.Nam
 
 // wantedNamespaces returns what is pinned. The host name goes with the network, as Kubernetes has it.
 func wantedNamespaces(c *api.PodSandboxConfig) pin.Namespaces {
-	n := pin.Namespaces{Net: !hostNetwork(c), UTS: !hostNetwork(c), IPC: !hostIPC(c), Hostname: c.GetHostname(), Sysctls: map[string]string{}}
+	n := pin.Namespaces{Net: !hostNetwork(c), UTS: !hostNetwork(c), IPC: !hostIPC(c), Hostname: c.GetHostname(), Sysctls: map[string]string{},
+		User: usersOf(c)}
 	if n.Net {
 		// Ports below 1024 and ping need no privilege inside a pod, whose ports are its own.
 		n.Sysctls["net.ipv4.ip_unprivileged_port_start"] = "0"
@@ -113,7 +114,7 @@ func plus(limit, overhead int64) int64 {
 
 func (s *Server) pinNamespaces(ctx context.Context, p *ledger.Sandbox) error {
 	n := wantedNamespaces(p.Config.PodSandboxConfig)
-	if !n.Net && !n.IPC && !n.UTS {
+	if !n.Net && !n.IPC && !n.UTS && n.User == nil {
 		return nil
 	}
 	return n.Make(ctx, s.cfg.pinDir(p.ID))
@@ -127,7 +128,7 @@ func (s *Server) mountShm(_ context.Context, p *ledger.Sandbox) error {
 	if hostIPC(p.Config.PodSandboxConfig) {
 		return nil
 	}
-	return pin.Shm(s.cfg.shmDir(p.ID))
+	return pin.Shm(s.cfg.shmDir(p.ID), usersOf(p.Config.PodSandboxConfig))
 }
 
 func (s *Server) dropShm(_ context.Context, p *ledger.Sandbox) error {

@@ -17,6 +17,7 @@ import (
 // Namespaces says which namespaces a pod has of its own, and what is set in them before anything runs there.
 type Namespaces struct {
 	Net, IPC, UTS bool
+	User          *Users            // a user namespace of its own, to which the others then belong
 	Hostname      string            // needs UTS
 	Sysctls       map[string]string // as sysctl(8) writes the names; each must belong to a namespace that is asked for
 }
@@ -29,6 +30,9 @@ type kind struct {
 
 func (n Namespaces) kinds() []kind {
 	var ks []kind
+	if n.User != nil {
+		ks = append(ks, kind{"user", unix.CLONE_NEWUSER})
+	}
 	if n.Net {
 		ks = append(ks, kind{"net", unix.CLONE_NEWNET})
 	}
@@ -57,6 +61,9 @@ func (n Namespaces) Make(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return fmt.Errorf("pin namespaces: %w", err)
 	}
+	if n.User != nil {
+		return n.makeOwned(ctx, dir)
+	}
 	return onLostThread(ctx, func() error { return n.makeHere(dir) })
 }
 
@@ -69,12 +76,7 @@ func (n Namespaces) makeHere(dir string) error {
 	if err := unix.Unshare(flags); err != nil {
 		return fmt.Errorf("pin namespaces: unshare: %w", err)
 	}
-	if n.UTS && n.Hostname != "" {
-		if err := unix.Sethostname([]byte(n.Hostname)); err != nil {
-			return fmt.Errorf("pin namespaces: hostname %q: %w", n.Hostname, err)
-		}
-	}
-	if err := writeSysctls(n.Sysctls, false); err != nil {
+	if err := n.setUp(); err != nil {
 		return err
 	}
 	for _, k := range n.kinds() {
@@ -85,6 +87,28 @@ func (n Namespaces) makeHere(dir string) error {
 	return nil
 }
 
+// setUp sets in the calling thread's namespaces what is set before anything runs there.
+func (n Namespaces) setUp() error {
+	if n.UTS && n.Hostname != "" {
+		if err := unix.Sethostname([]byte(n.Hostname)); err != nil {
+			return fmt.Errorf("pin namespaces: hostname %q: %w", n.Hostname, err)
+		}
+	}
+	if n.User == nil {
+		return writeSysctls(n.Sysctls, every)
+	}
+	// The kernel lets those of the network be written by whoever has power over it, and those of ipc only by its root.
+	if err := writeSysctls(n.Sysctls, func(path string) bool { return !ofIPC(path) }); err != nil {
+		return err
+	}
+	if err := n.User.becomeRoot(); err != nil {
+		return err
+	}
+	return writeSysctls(n.Sysctls, ofIPC)
+}
+
+func every(string) bool { return true }
+
 // AfterLinks sets the sysctls that belong to one network interface, which must exist by then.
 func (n Namespaces) AfterLinks(ctx context.Context, dir string) error {
 	late := false
@@ -94,7 +118,7 @@ func (n Namespaces) AfterLinks(ctx context.Context, dir string) error {
 	if !late {
 		return nil
 	}
-	return InNetwork(ctx, filepath.Join(dir, "net"), func() error { return writeSysctls(n.Sysctls, true) })
+	return InNetwork(ctx, filepath.Join(dir, "net"), func() error { return writeLateSysctls(n.Sysctls) })
 }
 
 func pinFile(ns, target string) error {
@@ -190,11 +214,18 @@ func ofInterface(path string) bool {
 	return f[3] != "all" && f[3] != "default" && f[3] != "lo"
 }
 
-// writeSysctls sets those that belong to an interface, or all others.
-func writeSysctls(all map[string]string, interfaces bool) error {
+// writeSysctls sets those that want says of their path, except for those of an interface.
+func writeSysctls(all map[string]string, want func(path string) bool) error {
+	return writeThose(all, func(path string) bool { return !ofInterface(path) && want(path) })
+}
+
+// writeLateSysctls sets those of interfaces.
+func writeLateSysctls(all map[string]string) error { return writeThose(all, ofInterface) }
+
+func writeThose(all map[string]string, want func(path string) bool) error {
 	for name, value := range all {
 		path := sysctlPath(name)
-		if ofInterface(path) != interfaces {
+		if !want(path) {
 			continue
 		}
 		if err := os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0); err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +16,10 @@ type Overlay struct {
 	Lower []string // the topmost first
 	Upper string   // "": read-only
 	Work  string   // beside Upper, on the same file system
+	// Users is the user namespace, pinned at a path, whose root owns what root owns in the layers; "": the host's.
+	Users string
+	// Owner of the root of the writable layer, where there is a user namespace.
+	UID, GID int
 }
 
 // Mount mounts the overlay at target, unless something is mounted there. The writable layer lives as long as one
@@ -32,12 +38,58 @@ func (o Overlay) Mount(target string) error {
 		}
 	}
 	if o.Upper == "" && len(o.Lower) == 1 {
+		if o.Users != "" {
+			return Shift(o.Lower[0], target, o.Users)
+		}
 		return bindReadOnly(o.Lower[0], target)
+	}
+	if o.Users != "" {
+		return o.mountShifted(target)
 	}
 	if err := o.mount(target); err != nil {
 		return fmt.Errorf("root file system: overlay on %s: %w", target, err)
 	}
 	return nil
+}
+
+// mountShifted lays the overlay over layers that are mounted, for as long as that takes, with their owners shifted. The
+// overlay keeps mounts of its own of them.
+func (o Overlay) mountShifted(target string) (err error) {
+	if o.Upper != "" {
+		for _, dir := range []string{o.Upper, o.Work} {
+			if err := os.Chown(dir, o.UID, o.GID); err != nil {
+				return fmt.Errorf("root file system: %w", err)
+			}
+		}
+	}
+	dir := layersOf(target)
+	defer func() { err = errors.Join(err, DropLayers(target)) }()
+	shifted := make([]string, len(o.Lower))
+	for i, l := range o.Lower {
+		shifted[i] = filepath.Join(dir, strconv.Itoa(i))
+		if err := os.MkdirAll(shifted[i], 0o700); err != nil {
+			return fmt.Errorf("root file system: %w", err)
+		}
+		if err := Shift(l, shifted[i], o.Users); err != nil {
+			return err
+		}
+	}
+	o.Lower = shifted
+	if err := o.mount(target); err != nil {
+		return fmt.Errorf("root file system: overlay on %s: %w", target, err)
+	}
+	return nil
+}
+
+func layersOf(target string) string { return target + ".layers" }
+
+// DropLayers removes what a crash in the middle of Mount left beside target.
+func DropLayers(target string) error {
+	dir := layersOf(target)
+	if err := UnmountBelow(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }
 
 // mount uses the file descriptor API, which takes any number of layers; mount(2) takes one page of options.

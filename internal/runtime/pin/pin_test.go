@@ -167,7 +167,7 @@ func TestOverlayOfManyLayers(t *testing.T) {
 func TestShm(t *testing.T) {
 	dir := filepath.Join(room(t), "shm")
 	for range 2 {
-		if err := Shm(dir); err != nil {
+		if err := Shm(dir, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
