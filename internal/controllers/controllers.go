@@ -10,19 +10,23 @@ import (
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
 	"minato.dev/minato/internal/controllers/clusterroleaggregation"
+	"minato.dev/minato/internal/controllers/cronjob"
 	"minato.dev/minato/internal/controllers/deployment"
 	"minato.dev/minato/internal/controllers/disruption"
 	"minato.dev/minato/internal/controllers/endpoints"
 	"minato.dev/minato/internal/controllers/endpointslice"
 	"minato.dev/minato/internal/controllers/garbage"
+	"minato.dev/minato/internal/controllers/job"
 	"minato.dev/minato/internal/controllers/namespace"
 	"minato.dev/minato/internal/controllers/node"
 	"minato.dev/minato/internal/controllers/podgc"
+	"minato.dev/minato/internal/controllers/protection"
 	"minato.dev/minato/internal/controllers/replicaset"
 	"minato.dev/minato/internal/controllers/resourcequota"
 	"minato.dev/minato/internal/controllers/rootca"
 	"minato.dev/minato/internal/controllers/serviceaccount"
 	"minato.dev/minato/internal/controllers/token"
+	"minato.dev/minato/internal/controllers/ttl"
 )
 
 // A Door gives a controller its clothes: the shared views with a client that writes as the service account
@@ -46,12 +50,18 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 		{"deployment-controller", deployment.New},
 		{"replicaset-controller", replicaset.New},
 		{"replication-controller", replicaset.NewReplicationController},
+		{"job-controller", job.New},
+		{"cronjob-controller", cronjob.New},
+		{"ttl-after-finished-controller", ttl.New},
 		{"disruption-controller", disruption.New},
 		{"endpointslice-controller", endpointslice.New},
 		{"endpoint-controller", endpoints.New},
 		{"namespace-controller", namespace.New},
 		{"generic-garbage-collector", garbage.New},
 		{"pod-garbage-collector", podgc.New},
+		{"pvc-protection-controller", protection.NewClaims},
+		{"pv-protection-controller", protection.NewVolumes},
+		{"volumeattributesclass-protection-controller", protection.NewClasses},
 		{"service-account-controller", serviceaccount.New},
 		{"node-controller", node.NewLifecycle},
 		{"node-controller", node.NewEviction},

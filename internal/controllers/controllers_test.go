@@ -100,6 +100,10 @@ func (h *harbour) agent(ctx context.Context, p *corev1.Pod, i int) {
 		}
 	case p.Status.Phase == corev1.PodPending:
 		ip := fmt.Sprintf("10.244.%d.%d", i/250, i%250+1)
+		if code, ends := ending[p.Spec.Containers[0].Image]; ends {
+			h.end(ctx, p, code)
+			return
+		}
 		patch := fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q}],"conditions":[{"type":"Ready","status":"True","lastTransitionTime":%q}]}}`,
 			ip, ip, time.Now().UTC().Format(time.RFC3339))
 		if _, err := door.Patch(ctx, p.Namespace, p.Name, types.StrategicMergePatchType, []byte(patch), "status"); err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {

@@ -98,14 +98,9 @@ func charged(ctx context.Context, c *Config, a *Attributes, q *corev1.ResourceQu
 			return nil, a.forbidden(err)
 		}
 	}
+	// Counting anew here would forget what others have charged and not stored yet; the controller does it after deletions.
 	if over := exceeded(next, delta); len(over) > 0 {
-		// What was deleted since the last count may have made room.
-		if err := recount(ctx, c.Objects, next); err != nil {
-			return nil, a.forbidden(err)
-		}
-		if over = exceeded(next, delta); len(over) > 0 {
-			return nil, a.forbid("exceeded quota: %s, requested: %s, used: %s, limited: %s", q.Name, show(delta, over), show(next.Status.Used, over), show(next.Status.Hard, over))
-		}
+		return nil, a.forbid("exceeded quota: %s, requested: %s, used: %s, limited: %s", q.Name, show(delta, over), show(next.Status.Used, over), show(next.Status.Hard, over))
 	}
 	for name, n := range delta {
 		sum := next.Status.Used[name].DeepCopy()

@@ -1,6 +1,11 @@
 package deployment
 
 import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -156,24 +161,52 @@ func (r *round) scaleProportionally() {
 		return
 	}
 	allowed := *r.dep.Spec.Replicas + maxSurge(r.dep)
-	r.share(active, total, allowed-total)
+	r.share(active, allowed-total)
 }
 
-// share spreads delta over the active ReplicaSets by size; what rounding leaves goes to the largest.
-func (r *round) share(active []*appsv1.ReplicaSet, total, delta int32) {
-	largest, left := active[0], delta
-	target := map[*appsv1.ReplicaSet]int32{}
-	for _, rs := range active {
-		n := r.replicas(rs)
-		part := int32(int64(delta) * int64(n) / int64(total))
-		target[rs] = n + part
+// share spreads delta over the active ReplicaSets in the proportion in which the Deployment grows, the largest first; what
+// rounding leaves goes to the largest. Of equals the newer grows and the older shrinks first.
+func (r *round) share(active []*appsv1.ReplicaSet, delta int32) {
+	slices.SortStableFunc(active, func(a, b *appsv1.ReplicaSet) int {
+		newer := b.CreationTimestamp.Compare(a.CreationTimestamp.Time)
+		if delta < 0 {
+			newer = -newer
+		}
+		return cmp.Or(cmp.Compare(r.replicas(b), r.replicas(a)), newer, cmp.Compare(a.Name, b.Name))
+	})
+	left := delta
+	target := make([]int32, len(active))
+	for i, rs := range active {
+		part := r.growth(rs)
+		switch {
+		case delta > 0:
+			part = min(part, left)
+		case delta < 0:
+			part = max(part, left)
+		default:
+			part = 0
+		}
+		target[i] = r.replicas(rs) + part
 		left -= part
-		if n > r.replicas(largest) {
-			largest = rs
+	}
+	target[0] += left
+	for i, rs := range active {
+		r.scale(rs, max(target[i], 0))
+	}
+}
+
+// growth is by how much rs changes when it keeps its share of all pods that the Deployment may have. How many those were
+// before stands in an annotation of rs.
+func (r *round) growth(rs *appsv1.ReplicaSet) int32 {
+	n, want := r.replicas(rs), *r.dep.Spec.Replicas
+	if want == 0 {
+		return -n
+	}
+	before, err := strconv.ParseInt(rs.Annotations[maxAnnotation], 10, 32)
+	if err != nil || before <= 0 {
+		if before = int64(r.dep.Status.Replicas); before == 0 {
+			return 0
 		}
 	}
-	target[largest] += left
-	for _, rs := range active {
-		r.scale(rs, max(target[rs], 0))
-	}
+	return int32(math.Round(float64(n)*float64(want+maxSurge(r.dep))/float64(before))) - n
 }

@@ -54,10 +54,34 @@ func (g *collector) collect(ctx context.Context, o *object) error {
 	case len(f.solid) > 0:
 		return g.cut(ctx, now, append(f.dangling, f.waiting...))
 	case len(f.waiting) > 0 && len(g.graph.dependentsOf(o.uid)) > 0:
-		return g.delete(ctx, now, live.ResourceVersion, metav1.DeletePropagationForeground)
+		version := live.ResourceVersion
+		if slices.ContainsFunc(g.graph.dependentsOf(o.uid), waits) {
+			// Owners in a circle would wait for each other for ever.
+			if version, err = g.unblock(ctx, now, version); err != nil || version == "" {
+				return err
+			}
+		}
+		return g.delete(ctx, now, version, metav1.DeletePropagationForeground)
 	default:
 		return g.delete(ctx, now, live.ResourceVersion, g.propagation(now))
 	}
+}
+
+// unblock has the owners of an object no longer wait for it, and returns its new version; "" when it is gone.
+func (g *collector) unblock(ctx context.Context, o *object, version string) (string, error) {
+	owners := slices.Clone(o.owners)
+	for i := range owners {
+		owners[i].BlockOwnerDeletion = nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": o.uid, "resourceVersion": version, "ownerReferences": owners}})
+	if err != nil {
+		return "", err
+	}
+	changed, err := g.door(o).Patch(ctx, o.namespace, o.name, types.MergePatchType, patch)
+	if err != nil {
+		return "", gone(err)
+	}
+	return changed.ResourceVersion, nil
 }
 
 // findings are an object's owners by their state.
@@ -97,6 +121,9 @@ func (g *collector) propagation(o *object) metav1.DeletionPropagation {
 	return metav1.DeletePropagationBackground
 }
 
+// waits says whether an object is being deleted and stays until its dependents are gone.
+func waits(o *object) bool { return o.deleting && o.finalizer == metav1.FinalizerDeleteDependents }
+
 type ownerState int
 
 const (
@@ -111,7 +138,7 @@ func (g *collector) ownerState(ctx context.Context, o *object, ref metav1.OwnerR
 		if owner.namespace != "" && owner.namespace != o.namespace {
 			return ownerGone, nil // an owner in another namespace owns nothing here
 		}
-		if owner.deleting && owner.finalizer == metav1.FinalizerDeleteDependents {
+		if waits(owner) {
 			return ownerWaits, nil
 		}
 		return ownerThere, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -31,6 +32,10 @@ type Counting struct {
 	Counted func(q *corev1.ResourceQuota) []schema.GroupResource
 }
 
+// settled is when every write has ended that was charged and not stored yet when a quota was counted anew: such a count
+// misses it, so it is checked once more then.
+const settled = time.Minute
+
 type controller struct {
 	vs     *client.Views
 	quotas *client.View[*corev1.ResourceQuota]
@@ -46,7 +51,8 @@ func New(vs *client.Views, count Counting, log *slog.Logger) control.Controller 
 		Name: "resourcequota", Workers: 2,
 		Sources: []control.Source{
 			control.On(c.quotas, func(old, new *corev1.ResourceQuota) []control.Key {
-				if new == nil || old != nil && equality.Semantic.DeepEqual(old.Spec, new.Spec) {
+				// A limit in the status that is not the spec's was put there by somebody else.
+				if new == nil || old != nil && equality.Semantic.DeepEqual(old.Spec, new.Spec) && equality.Semantic.DeepEqual(new.Status.Hard, new.Spec.Hard) {
 					return nil
 				}
 				return []control.Key{{Namespace: new.Namespace, Name: new.Name}}
@@ -106,7 +112,7 @@ func (c *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	if _, err := client.Of(c.vs.Client(), kind).UpdateStatus(ctx, changed); err != nil && !apierrors.IsNotFound(err) {
 		return control.Result{}, fmt.Errorf("update the quota's status: %w", err)
 	}
-	return control.Result{}, nil
+	return control.Result{After: settled}, nil
 }
 
 func ended(p *corev1.Pod) bool {
