@@ -11,6 +11,7 @@ import (
 	"minato.dev/minato/internal/control"
 	"minato.dev/minato/internal/controllers/clusterroleaggregation"
 	"minato.dev/minato/internal/controllers/cronjob"
+	"minato.dev/minato/internal/controllers/daemonset"
 	"minato.dev/minato/internal/controllers/deployment"
 	"minato.dev/minato/internal/controllers/disruption"
 	"minato.dev/minato/internal/controllers/endpoints"
@@ -25,6 +26,7 @@ import (
 	"minato.dev/minato/internal/controllers/resourcequota"
 	"minato.dev/minato/internal/controllers/rootca"
 	"minato.dev/minato/internal/controllers/serviceaccount"
+	"minato.dev/minato/internal/controllers/statefulset"
 	"minato.dev/minato/internal/controllers/token"
 	"minato.dev/minato/internal/controllers/ttl"
 )
@@ -50,6 +52,8 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 		{"deployment-controller", deployment.New},
 		{"replicaset-controller", replicaset.New},
 		{"replication-controller", replicaset.NewReplicationController},
+		{"daemon-set-controller", daemonset.New},
+		{"statefulset-controller", statefulset.New},
 		{"job-controller", job.New},
 		{"cronjob-controller", cronjob.New},
 		{"ttl-after-finished-controller", ttl.New},

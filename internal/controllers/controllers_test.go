@@ -59,18 +59,12 @@ func open(t *testing.T) *harbour {
 
 // node makes a node and plays its agent.
 func (h *harbour) node(ctx context.Context, s *run.Scope) {
-	room := corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("8Gi"), "pods": resource.MustParse("110")}
 	_, err := client.Of(h.c, client.Nodes).Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
 	h.must(err)
-	status, err := json.Marshal(map[string]any{"status": corev1.NodeStatus{Allocatable: room, Capacity: room, Conditions: []corev1.NodeCondition{{
-		Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now(), Reason: "KubeletReady"}}}})
-	h.must(err)
-	// A patch, because the node lifecycle controller writes to the new node at the same time.
-	_, err = client.Of(h.c, client.Nodes).Patch(ctx, "", "n1", types.StrategicMergePatchType, status, "status")
-	h.must(err)
+	h.must(h.ready(ctx, "n1"))
 	changed := make(chan *corev1.Pod, 1000)
 	client.ViewOf(h.vs, client.Pods).OnChange(func(_, p *corev1.Pod) {
-		if p != nil && p.Spec.NodeName == "n1" {
+		if p != nil && p.Spec.NodeName != "" {
 			changed <- p
 		}
 	})
@@ -90,6 +84,18 @@ func (h *harbour) node(ctx context.Context, s *run.Scope) {
 	})
 }
 
+// ready says of a node that it has room and is ready: by a patch, because the node lifecycle controller writes to it too.
+func (h *harbour) ready(ctx context.Context, node string) error {
+	room := corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("8Gi"), "pods": resource.MustParse("110")}
+	status, err := json.Marshal(map[string]any{"status": corev1.NodeStatus{Allocatable: room, Capacity: room, Conditions: []corev1.NodeCondition{{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now(), Reason: "KubeletReady"}}}})
+	if err != nil {
+		return err
+	}
+	_, err = client.Of(h.c, client.Nodes).Patch(ctx, "", node, types.StrategicMergePatchType, status, "status")
+	return err
+}
+
 func (h *harbour) agent(ctx context.Context, p *corev1.Pod, i int) {
 	door := client.Of(h.c, client.Pods)
 	zero := int64(0)
@@ -98,6 +104,7 @@ func (h *harbour) agent(ctx context.Context, p *corev1.Pod, i int) {
 		if err := door.Delete(ctx, p.Namespace, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &zero}); err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
 			h.Errorf("agent: %v", err)
 		}
+	case p.Spec.Containers[0].Image == "hangs": // for ever on its way
 	case p.Status.Phase == corev1.PodPending:
 		ip := fmt.Sprintf("10.244.%d.%d", i/250, i%250+1)
 		if code, ends := ending[p.Spec.Containers[0].Image]; ends {

@@ -189,12 +189,51 @@ func (g *collector) foreground(ctx context.Context, o *object) error {
 	if blocked {
 		return nil
 	}
+	living, err := g.living(ctx, o)
+	if err != nil {
+		return err
+	}
+	for _, d := range living {
+		if slices.ContainsFunc(d.owners, func(r metav1.OwnerReference) bool { return r.UID == o.uid && blocks(r) }) {
+			return fmt.Errorf("%s %s/%s still blocks its owner, which the graph has not seen", d.gvr.Resource, d.namespace, d.name)
+		}
+	}
 	return g.unfinalize(ctx, o, metav1.FinalizerDeleteDependents)
+}
+
+// living asks the API server for the dependents of o. Each kind comes to the graph in its own time: it may know that the owner is
+// being deleted and not yet that a dependent is there, and what is let go of cannot be called back.
+func (g *collector) living(ctx context.Context, o *object) (out []*object, err error) {
+	g.mu.Lock()
+	kinds := g.served()
+	g.mu.Unlock()
+	for _, r := range kinds {
+		if o.namespace != "" && !r.Namespaced {
+			continue
+		}
+		list, _, err := client.Of(g.c, client.MetadataKind(r.GVR, r.Kind, r.Namespaced)).List(ctx, o.namespace, metav1.ListOptions{})
+		if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
+			continue // no longer served
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for dependents among %s: %w", r.GVR.Resource, err)
+		}
+		for _, m := range list {
+			if slices.ContainsFunc(m.OwnerReferences, func(ref metav1.OwnerReference) bool { return ref.UID == o.uid }) {
+				out = append(out, newObject(r.GVR, m))
+			}
+		}
+	}
+	return out, nil
 }
 
 // orphan takes o's reference off its dependents, then lets o go.
 func (g *collector) orphan(ctx context.Context, o *object) error {
-	for _, d := range g.graph.dependentsOf(o.uid) {
+	living, err := g.living(ctx, o)
+	if err != nil {
+		return err
+	}
+	for _, d := range living {
 		i := slices.IndexFunc(d.owners, func(r metav1.OwnerReference) bool { return r.UID == o.uid })
 		if i < 0 {
 			continue

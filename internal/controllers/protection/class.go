@@ -3,9 +3,11 @@ package protection
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
@@ -16,21 +18,18 @@ const classFinalizer = "kubernetes.io/vac-protection"
 type classGuard struct {
 	c       *client.Client
 	classes *client.View[*storagev1.VolumeAttributesClass]
-	claims  *client.View[*corev1.PersistentVolumeClaim]
-	volumes *client.View[*corev1.PersistentVolume]
 }
 
 // NewClasses returns the controller of classes of volume attributes: one that a claim or a volume names, now or before its
 // last change, stays.
 func NewClasses(vs *client.Views, _ *client.Recorder, _ *slog.Logger) control.Controller {
-	g := &classGuard{vs.Client(), client.ViewOf(vs, client.VolumeAttributesClasses), client.ViewOf(vs, client.PersistentVolumeClaims),
-		client.ViewOf(vs, client.PersistentVolumes)}
+	g := &classGuard{vs.Client(), client.ViewOf(vs, client.VolumeAttributesClasses)}
 	return control.Controller{
 		Name: "vac-protection", Workers: 1,
 		Sources: []control.Source{
 			control.Self(g.classes),
-			control.On(g.claims, func(old, _ *corev1.PersistentVolumeClaim) []control.Key { return keysOf(ofClaim(old)) }),
-			control.On(g.volumes, func(old, _ *corev1.PersistentVolume) []control.Key { return keysOf(ofVolume(old)) }),
+			control.On(client.ViewOf(vs, client.PersistentVolumeClaims), func(old, _ *corev1.PersistentVolumeClaim) []control.Key { return keysOf(ofClaim(old)) }),
+			control.On(client.ViewOf(vs, client.PersistentVolumes), func(old, _ *corev1.PersistentVolume) []control.Key { return keysOf(ofVolume(old)) }),
 		},
 		Writes:    []string{"volumeattributesclasses.storage.k8s.io:protection"},
 		Reconcile: g.reconcile,
@@ -39,28 +38,28 @@ func NewClasses(vs *client.Views, _ *client.Recorder, _ *slog.Logger) control.Co
 
 func (g *classGuard) reconcile(ctx context.Context, k control.Key) (control.Result, error) {
 	class, ok := g.classes.Get("", k.Name)
-	if !ok || !guarded(class, classFinalizer) || g.used(k.Name) {
+	if !ok || !guarded(class, classFinalizer) {
 		return control.Result{}, nil
+	}
+	if used, err := g.used(ctx, k.Name); err != nil || used {
+		return control.Result{}, err
 	}
 	return control.Result{}, letGo(ctx, client.Of(g.c, client.VolumeAttributesClasses), class.DeepCopy(), classFinalizer)
 }
 
-func (g *classGuard) used(name string) bool {
-	for _, c := range g.claims.List("", nil) {
-		for _, n := range ofClaim(c) {
-			if n == name {
-				return true
-			}
-		}
+// used asks for the newest claims and volumes, not a mirror of them: one may have named the class a moment before it was
+// deleted.
+func (g *classGuard) used(ctx context.Context, name string) (bool, error) {
+	claims, _, err := client.Of(g.c, client.PersistentVolumeClaims).List(ctx, "", metav1.ListOptions{})
+	if err != nil {
+		return false, err
 	}
-	for _, v := range g.volumes.List("", nil) {
-		for _, n := range ofVolume(v) {
-			if n == name {
-				return true
-			}
-		}
+	volumes, _, err := client.Of(g.c, client.PersistentVolumes).List(ctx, "", metav1.ListOptions{})
+	if err != nil {
+		return false, err
 	}
-	return false
+	return slices.ContainsFunc(claims, func(c *corev1.PersistentVolumeClaim) bool { return slices.Contains(ofClaim(c), name) }) ||
+		slices.ContainsFunc(volumes, func(v *corev1.PersistentVolume) bool { return slices.Contains(ofVolume(v), name) }), nil
 }
 
 // ofClaim names the classes that a claim asks for, has, and is about to have.

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -88,7 +89,7 @@ func (s *controller) retain(ctx context.Context, set *appsv1.StatefulSet, p plan
 				continue
 			}
 			owners := owned(owned(c.OwnerReferences, ofSet(set), withSet && !withPod), ofPod(pod), withPod)
-			if len(owners) == len(c.OwnerReferences) {
+			if equality.Semantic.DeepEqual(owners, c.OwnerReferences) {
 				continue
 			}
 			changed := c.DeepCopy()
