@@ -147,6 +147,8 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
 		Client: k.c, Rec: k.rec, Log: k.cfg.Log}
 	k.mounter = volume.New(k.cfg.RootDir, k.objects, k.token, k.node.Downward)
+	certs := &certificates{k: k}
+	k.mounter.Bundles, k.mounter.Certificates = certs.Bundles, certs
 	k.node.Mounter = k.mounter
 	k.prober = probe.New(probe.Checker(k.cfg.CRI), k.unhealthy)
 	return nil

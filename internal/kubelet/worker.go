@@ -204,7 +204,22 @@ func (w *worker) step(ctx context.Context) (wake time.Time, over bool) {
 	w.probes(stop)
 	w.refreshVolumes(now, stop)
 	w.report(plan, stop, now)
-	return earliest(plan.Wake, w.hold.next(now), w.deadline(now), w.k.mounter.Renew(w.uid)), false
+	return earliest(plan.Wake, w.hold.next(now), w.deadline(now), w.renewal(now)), false
+}
+
+// renewal is when a token or a certificate of the pod is to be replaced. One that is due already waits for the operation
+// under way, or for the pause after its failure.
+func (w *worker) renewal(now time.Time) time.Time {
+	due, op := w.k.mounter.Renew(w.uid), decide.Op{Verb: decide.Volumes}
+	switch {
+	case due.IsZero(), due.After(now):
+		return due
+	case w.busy[op.Key()] != nil:
+		return time.Time{} // its end wakes us
+	case w.hold[op.Key()].until.After(now):
+		return w.hold[op.Key()].until
+	}
+	return now.Add(time.Second)
 }
 
 // collect takes over what others have left.

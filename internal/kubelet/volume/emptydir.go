@@ -3,6 +3,7 @@ package volume
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -20,8 +21,14 @@ func (m *Mounter) emptyDir(pod *corev1.Pod, v *corev1.Volume) error {
 		if err := mountTmpfs(dir, "size="+fmt.Sprint(memorySize(pod, v))); err != nil {
 			return err
 		}
+	case corev1.StorageMediumHugePages:
+		return m.hugePages(pod, dir, "")
 	default:
-		return fmt.Errorf("this node cannot make an emptyDir with medium %q", medium)
+		size, ok := strings.CutPrefix(string(medium), string(corev1.StorageMediumHugePagesPrefix))
+		if !ok {
+			return fmt.Errorf("this node cannot make an emptyDir with medium %q", medium)
+		}
+		return m.hugePages(pod, dir, size)
 	}
 	if err := os.Chmod(dir, 0o777); err != nil {
 		return err

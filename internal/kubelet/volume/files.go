@@ -77,9 +77,9 @@ func (m *Mounter) fromProjected(ctx context.Context, pod *corev1.Pod, v *corev1.
 	case s.ServiceAccountToken != nil:
 		return m.fromToken(ctx, pod, v.Name, i, p, s.ServiceAccountToken, perm)
 	case s.ClusterTrustBundle != nil:
-		return errors.New("this node cannot project a clusterTrustBundle")
+		return m.fromTrustBundle(ctx, pod, p, s.ClusterTrustBundle, perm)
 	case s.PodCertificate != nil:
-		return errors.New("this node cannot project a podCertificate")
+		return m.fromPodCertificate(ctx, pod, v.Name, i, p, s.PodCertificate, perm)
 	}
 	return fmt.Errorf("source %d of the projected volume names nothing that is known", i)
 }

@@ -75,6 +75,11 @@ func (m *Mounter) Renew(uid types.UID) time.Time {
 			next = t.renew
 		}
 	}
+	for k, c := range m.certs {
+		if k.uid == uid && c.request == "" && !c.renew.IsZero() && (next.IsZero() || c.renew.Before(next)) {
+			next = c.renew
+		}
+	}
 	return next
 }
 
@@ -84,6 +89,11 @@ func (m *Mounter) forgetTokens(uid types.UID) {
 	for k := range m.issued {
 		if k.uid == uid {
 			delete(m.issued, k)
+		}
+	}
+	for k := range m.certs {
+		if k.uid == uid {
+			delete(m.certs, k)
 		}
 	}
 }

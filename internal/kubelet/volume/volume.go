@@ -40,13 +40,19 @@ type Mounter struct {
 	downward Downward
 	now      func() time.Time
 
+	// Bundles and Certificates serve two sources of projected volumes; where they are nil, such volumes fail. They are set
+	// before the first Setup.
+	Bundles      Bundles
+	Certificates Certificates
+
 	mu     sync.Mutex
 	issued map[tokenKey]token
+	certs  map[tokenKey]certificate
 }
 
 // New returns a Mounter that keeps pod directories under root/pods.
 func New(root string, o Objects, t Tokens, d Downward) *Mounter {
-	return &Mounter{root: root, objects: o, tokens: t, downward: d, now: time.Now, issued: map[tokenKey]token{}}
+	return &Mounter{root: root, objects: o, tokens: t, downward: d, now: time.Now, issued: map[tokenKey]token{}, certs: map[tokenKey]certificate{}}
 }
 
 // PodDir is the directory of everything of one pod.

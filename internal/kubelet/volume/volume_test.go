@@ -133,13 +133,13 @@ func TestItemsAndErrors(t *testing.T) {
 		t.Errorf("mode is %v, %v", st, err)
 	}
 	for want, pod := range map[string]*corev1.Pod{
-		`MountVolume.SetUp failed for volume "v" : configmaps "none" not found`:                                                      cm(func(s *corev1.ConfigMapVolumeSource) { s.Name = "none" }),
-		`MountVolume.SetUp failed for volume "v" : volume references non-existent configmap key: z`:                                  cm(func(s *corev1.ConfigMapVolumeSource) { s.Items = []corev1.KeyToPath{{Key: "z", Path: "z"}} }),
-		`MountVolume.SetUp failed for volume "v" : this node cannot mount volumes of type persistentVolumeClaim`:                     r.pod(volume(corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}})),
-		`MountVolume.SetUp failed for volume "v" : hostPath type check failed: /etc/passwd is not a directory`:                       r.pod(hostPath("/etc/passwd", corev1.HostPathDirectory)),
-		`MountVolume.SetUp failed for volume "v" : hostPath type check failed: /nowhere/at/all is not a file`:                        r.pod(hostPath("/nowhere/at/all", corev1.HostPathFile)),
-		`MountVolume.SetUp failed for volume "v" : this node cannot make an emptyDir with medium "HugePages"`:                        r.pod(volume(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumHugePages}})),
-		`MountVolume.SetUp failed for volume "v" : invalid path "../x": must be relative, inside the volume and not start with '..'`: cm(func(s *corev1.ConfigMapVolumeSource) { s.Items = []corev1.KeyToPath{{Key: "a", Path: "../x"}} }),
+		`MountVolume.SetUp failed for volume "v" : configmaps "none" not found`:                                                                                      cm(func(s *corev1.ConfigMapVolumeSource) { s.Name = "none" }),
+		`MountVolume.SetUp failed for volume "v" : volume references non-existent configmap key: z`:                                                                  cm(func(s *corev1.ConfigMapVolumeSource) { s.Items = []corev1.KeyToPath{{Key: "z", Path: "z"}} }),
+		`MountVolume.SetUp failed for volume "v" : this node cannot mount volumes of type persistentVolumeClaim`:                                                     r.pod(volume(corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}})),
+		`MountVolume.SetUp failed for volume "v" : hostPath type check failed: /etc/passwd is not a directory`:                                                       r.pod(hostPath("/etc/passwd", corev1.HostPathDirectory)),
+		`MountVolume.SetUp failed for volume "v" : hostPath type check failed: /nowhere/at/all is not a file`:                                                        r.pod(hostPath("/nowhere/at/all", corev1.HostPathFile)),
+		`MountVolume.SetUp failed for volume "v" : medium HugePages needs requests for pages of exactly one size, the pod has 0; name the size, as in HugePages-2Mi`: r.pod(volume(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumHugePages}})),
+		`MountVolume.SetUp failed for volume "v" : invalid path "../x": must be relative, inside the volume and not start with '..'`:                                 cm(func(s *corev1.ConfigMapVolumeSource) { s.Items = []corev1.KeyToPath{{Key: "a", Path: "../x"}} }),
 	} {
 		err := r.Setup(t.Context(), pod)
 		var v *Error
