@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -153,7 +154,14 @@ func TestPurgeLeavesWhatOthersPutThere(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "notes")); err != nil {
 		t.Fatal(err)
 	}
-	if err := purgeData(dir); err != nil {
+	pod := filepath.Join(dir, manifests, "pod.yaml")
+	if err := errors.Join(os.Mkdir(filepath.Dir(pod), 0o755), os.WriteFile(pod, nil, 0o600), purgeData(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(pod); err != nil {
+		t.Errorf("a user's static pod: %v", err)
+	}
+	if err := errors.Join(CheckDataDir(dir), os.Remove(pod), purgeData(dir)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dir); err == nil {

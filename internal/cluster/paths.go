@@ -14,7 +14,7 @@ func (p Paths) Log() string             { return filepath.Join(p.Data, "log", "m
 func (p Paths) PodLogs() string         { return filepath.Join(p.Data, "log", "pods") }
 func (p Paths) Images() string          { return filepath.Join(p.Data, "images") }
 func (p Paths) PKI() string             { return filepath.Join(p.Data, "pki") }
-func (p Paths) Manifests() string       { return filepath.Join(p.Data, "manifests") } // static pods
+func (p Paths) Manifests() string       { return filepath.Join(p.Data, manifests) } // static pods
 
 func (p Paths) etcd() string     { return filepath.Join(p.Data, "etcd") }
 func (p Paths) runtime() string  { return filepath.Join(p.Data, "runtime") }

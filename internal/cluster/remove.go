@@ -15,8 +15,11 @@ import (
 // own are the names that a cluster makes in its data directory. Only these are ever removed from it.
 var own = []string{"admin.kubeconfig", "bin", "cluster.json", "etcd", "images", "kubelet", "lock", "log", "network", "pki", "runtime"}
 
-// early are those of own that are there before the identity is.
-var early = []string{"lock", "log"}
+// early are those that are there before the identity is.
+var early = []string{"lock", "log", manifests}
+
+// manifests is where users put static pods; what they put there is theirs, before the first start and after the last.
+const manifests = "manifests"
 
 // CheckDataDir refuses to start a first cluster in a directory with anything else in it: what is not ours from the start must
 // never be taken for ours at the end.
@@ -45,6 +48,9 @@ func purgeData(data string) error {
 		if err := removeUnmounted(filepath.Join(data, name)); err != nil {
 			return err
 		}
+	}
+	if err := removeIfEmpty(filepath.Join(data, manifests)); err != nil {
+		return err
 	}
 	for _, name := range []string{"cluster.json", "lock"} {
 		if err := os.Remove(filepath.Join(data, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

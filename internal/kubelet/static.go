@@ -31,7 +31,8 @@ type statics struct {
 	running map[types.NamespacedName]types.UID   // the pod of that name that has a worker
 	next    map[types.NamespacedName]*corev1.Pod // what is wanted under that name now
 	mirrors map[types.NamespacedName]*corev1.Pod
-	found   map[types.UID]seen.Identity // what ran when we began
+	gone    map[types.NamespacedName]time.Time // when the mirror of that name was last seen to go
+	found   map[types.UID]seen.Identity        // what ran when we began
 }
 
 func nameOf(p *corev1.Pod) types.NamespacedName {
@@ -41,7 +42,8 @@ func nameOf(p *corev1.Pod) types.NamespacedName {
 // startStatics reads the files and follows their directory, which is made where it is missing.
 func (k *Kubelet) startStatics(s *run.Scope, found map[types.UID]seen.Identity) error {
 	k.statics = &statics{k: k, dir: k.cfg.ManifestDir, files: map[string]*corev1.Pod{}, running: map[types.NamespacedName]types.UID{},
-		next: map[types.NamespacedName]*corev1.Pod{}, mirrors: map[types.NamespacedName]*corev1.Pod{}, found: maps.Clone(found)}
+		next: map[types.NamespacedName]*corev1.Pod{}, mirrors: map[types.NamespacedName]*corev1.Pod{},
+		gone: map[types.NamespacedName]time.Time{}, found: maps.Clone(found)}
 	if k.cfg.ManifestDir == "" {
 		return nil
 	}
@@ -173,11 +175,15 @@ func (st *statics) mirrored(m *corev1.Pod, gone bool) {
 		return
 	case gone:
 		delete(st.mirrors, name)
+		st.gone[name] = time.Now()
 	default:
 		st.mirrors[name] = m
 	}
 	uid, mine := st.running[name]
 	p := st.next[name]
+	if !mine {
+		delete(st.gone, name)
+	}
 	st.mu.Unlock()
 	if !mine {
 		st.dropMirror(name)
@@ -231,6 +237,27 @@ func (st *statics) remove(ctx context.Context, m *corev1.Pod) error {
 	return err
 }
 
+// mirrorPause is how long a deleted mirror stays away. A client that waits for its deletion by name, as kubectl delete does,
+// would otherwise find the next one in its place, and wait for ever.
+const mirrorPause = time.Second
+
+// rest waits until a mirror of that name has been away for long enough.
+func (st *statics) rest(ctx context.Context, name types.NamespacedName) error {
+	st.mu.Lock()
+	went, known := st.gone[name]
+	delete(st.gone, name)
+	st.mu.Unlock()
+	if !known {
+		return nil
+	}
+	select {
+	case <-time.After(time.Until(went.Add(mirrorPause))):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // draw makes the mirror of a static pod, in the place of one that shows something else.
 func (st *statics) draw(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
 	st.mu.Lock()
@@ -240,6 +267,9 @@ func (st *statics) draw(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error)
 		if err := st.remove(ctx, old); err != nil {
 			return nil, err
 		}
+	}
+	if err := st.rest(ctx, nameOf(p)); err != nil {
+		return nil, err
 	}
 	node := st.k.shown.Load()
 	if node == nil || node.UID == "" {
