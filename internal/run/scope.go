@@ -17,9 +17,13 @@ import (
 type Scope struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	wait   sync.WaitGroup
 	once   sync.Once
 	err    error
+
+	mu      sync.Mutex
+	running int
+	ended   bool          // Wait has seen the last goroutine end: there is no block any more that could own another
+	left    chan struct{} // for those in Wait; closed when none runs
 }
 
 // With runs body in a new Scope under ctx, then waits for all goroutines that it started. Leaving body does not cancel
@@ -43,15 +47,39 @@ func NewScope(ctx context.Context) *Scope {
 // Context is cancelled when a goroutine of the Scope fails, Stop is called or the parent context ends.
 func (s *Scope) Context() context.Context { return s.ctx }
 
-// Go starts f. An error other than the context's own end fails the Scope; a panic is turned into such an error.
+// Go starts f. An error other than the context's own end fails the Scope; a panic is turned into such an error. Once
+// Wait has returned the Scope is over, its context is cancelled and f is not called: whoever hears of something late
+// (a watcher that is told while its owner leaves) need not know.
 func (s *Scope) Go(name string, f func(ctx context.Context) error) {
-	s.wait.Add(1)
+	if !s.enter() {
+		return
+	}
 	go func() {
-		defer s.wait.Done()
+		defer s.leave()
 		if err := s.guard(name, f); err != nil {
 			s.fail(err)
 		}
 	}()
+}
+
+func (s *Scope) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.running++
+	return true
+}
+
+func (s *Scope) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running--; s.running == 0 && s.left != nil {
+		s.ended = true
+		close(s.left)
+		s.left = nil
+	}
 }
 
 // Stop cancels the Scope's context without an error; Wait still waits for every goroutine.
@@ -59,9 +87,27 @@ func (s *Scope) Stop() { s.cancel(context.Canceled) }
 
 // Wait blocks until all goroutines have ended and returns the first failure.
 func (s *Scope) Wait() error {
-	s.wait.Wait()
+	if left := s.awaitNone(); left != nil {
+		<-left
+	}
 	s.cancel(context.Canceled)
+	s.mu.Lock() // what the last one wrote
+	defer s.mu.Unlock()
 	return s.err
+}
+
+// awaitNone returns what is closed when the last goroutine ends, nil where none runs.
+func (s *Scope) awaitNone() chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == 0 {
+		s.ended = true
+		return nil
+	}
+	if s.left == nil {
+		s.left = make(chan struct{})
+	}
+	return s.left
 }
 
 func (s *Scope) fail(err error) {

@@ -124,7 +124,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	}
 	if c.cfg.Cgroup != "" {
 		for _, dir := range hierarchy.Dirs(c.cfg.Cgroup) {
-			if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := hierarchy.Remove(dir); err != nil {
 				return fmt.Errorf("shim shutdown: %w", err)
 			}
 		}

@@ -179,8 +179,9 @@ func (p *Prober) start(s *run.Scope) time.Duration {
 			return d
 		}
 		heap.Pop(&p.due)
+		spot := pr.Spot // Set may move it meanwhile
 		s.Go("probe", func(ctx context.Context) error {
-			p.once(ctx, pr)
+			p.once(ctx, pr, spot)
 			return nil
 		})
 	}
@@ -188,10 +189,10 @@ func (p *Prober) start(s *run.Scope) time.Duration {
 }
 
 // once runs one probe and schedules its next time.
-func (p *Prober) once(ctx context.Context, pr *probe) {
+func (p *Prober) once(ctx context.Context, pr *probe, spot Spot) {
 	timeout := max(time.Duration(pr.Spec.TimeoutSeconds)*time.Second, time.Second)
 	bounded, cancel := context.WithTimeout(ctx, timeout)
-	ok, output, err := p.check(bounded, pr.Spot, pr.Spec)
+	ok, output, err := p.check(bounded, spot, pr.Spec)
 	cancel()
 	if ctx.Err() != nil {
 		return
@@ -200,13 +201,13 @@ func (p *Prober) once(ctx context.Context, pr *probe) {
 	turned := !pr.gone && pr.note(ok && err == nil)
 	// The early questions to a program that still starts are ours, not the pod's author's: their failure is no event.
 	early := pr.Kind == Readiness && !pr.pass && time.Since(pr.Started) < period(pr.Spec)
-	gone := pr.gone
+	gone, target := pr.gone, pr.Target
 	if !gone {
 		p.again(pr)
 	}
 	p.mu.Unlock()
 	if !ok && !gone && !early {
-		p.failed(pr.Target, output, err)
+		p.failed(target, output, err)
 	}
 	if turned {
 		pr.changed()

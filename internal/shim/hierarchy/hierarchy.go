@@ -1,4 +1,4 @@
-// Package hierarchy finds the directories of a cgroup in the mounted hierarchies, v1, v2 or both.
+// Package hierarchy finds the directories of a cgroup in the mounted hierarchies, v1, v2 or both, and removes them.
 //
 // The shim and its client use it. It holds no state.
 package hierarchy

@@ -9,9 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"minato.dev/minato/internal/shim/hierarchy"
 )
 
 // cgroupPids lists the processes of the cgroups and those below.
@@ -56,37 +57,11 @@ func signalCgroup(dirs map[string]string, sig syscall.Signal) error {
 func removeCgroups(dirs map[string]string) error {
 	var errs []error
 	for _, dir := range dirs {
-		if err := removeCgroup(dir); err != nil {
+		if err := hierarchy.Remove(dir); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func removeCgroup(dir string) error {
-	deadline := time.Now().Add(5 * time.Second)
-	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := unix.Rmdir(dir)
-		switch {
-		case err == nil || err == unix.ENOENT:
-			return nil
-		case err != unix.EBUSY && err != unix.ENOTEMPTY && err != unix.EINTR:
-			return fmt.Errorf("remove cgroup %s: %w", dir, err)
-		}
-		entries, _ := os.ReadDir(dir)
-		for _, e := range entries {
-			if e.IsDir() {
-				if err := removeCgroup(filepath.Join(dir, e.Name())); err != nil {
-					return err
-				}
-			}
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("remove cgroup %s: %w", dir, err)
-		}
-		// A killed process leaves its cgroup a moment after it has died, and nothing tells when.
-		time.Sleep(pause)
-	}
 }
 
 // counter returns a field of a flat-keyed cgroup file, 0 if it is not there.
