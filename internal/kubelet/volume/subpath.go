@@ -75,17 +75,24 @@ func makeLike(root *os.Root, sub string) error {
 	return nil
 }
 
+// openBeneath follows links as long as they stay below root. The kernel gives up with EAGAIN where anything on the machine
+// was renamed or mounted while it looked at a "..", and wants to be asked again.
 func openBeneath(root *os.Root, sub string) (*os.File, error) {
 	dir, err := root.Open(".")
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	fd, err := unix.Openat2(int(dir.Fd()), sub, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS})
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: sub, Err: err}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
+	for {
+		fd, err := unix.Openat2(int(dir.Fd()), sub, &how)
+		if err == nil {
+			return os.NewFile(uintptr(fd), sub), nil
+		}
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+			return nil, &fs.PathError{Op: "open", Path: sub, Err: err}
+		}
 	}
-	return os.NewFile(uintptr(fd), sub), nil
 }
 
 // bind mounts the opened file or directory on target, replacing an earlier mount.

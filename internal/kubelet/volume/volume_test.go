@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -238,6 +239,51 @@ func TestSubPath(t *testing.T) {
 	}
 	if path, err := r.SubPath(pod, "v", base, "in/f", "c", 1); err != nil {
 		t.Errorf("a second time: %s, %v", path, err)
+	}
+}
+
+// TestSubPathDuringRenames: a rename anywhere on the machine makes the kernel give up on a link that goes up.
+func TestSubPathDuringRenames(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	for _, d := range []string{filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(other, "0")} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../b/../a/../b", filepath.Join(dir, "a", "l")); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := os.Rename(filepath.Join(other, strconv.Itoa(i%2)), filepath.Join(other, strconv.Itoa((i+1)%2))); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for i := range 3000 {
+		f, err := openBeneath(root, "a/l")
+		if err != nil {
+			t.Errorf("the %d. time: %v", i, err)
+			break
+		}
+		f.Close()
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 
