@@ -182,7 +182,7 @@ func (c *Cluster) Stop() error {
 
 // Close stops everything and removes data, cgroups and namespace.
 func (c *Cluster) Close() error {
-	errs := []error{c.Stop(), c.Cgroup.Close()}
+	errs := []error{c.Stop(), c.wipeTraces(), c.Cgroup.Close()}
 	mounted := Unmount(c.Dir)
 	errs = append(errs, mounted, c.Net.Close())
 	if mounted == nil { // through a mount that is left nothing may be removed

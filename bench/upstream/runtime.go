@@ -21,3 +21,8 @@ func (c *Cluster) StartRuntime(ctx context.Context, cni, archive string) (socket
 	}
 	return c.socket(), nil
 }
+
+// Import gives the runtime that StartRuntime started one more archive of an image.
+func (c *Cluster) Import(ctx context.Context, archive string) error {
+	return c.ctr(ctx, "images", "import", archive)
+}
