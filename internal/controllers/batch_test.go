@@ -150,6 +150,34 @@ func TestJobIsSuspendedResumedAndDeletedWhileItRuns(t *testing.T) {
 	h.until("its pods are collected", func() (bool, string) { n := len(h.pods()); return n == 0, fmt.Sprint(n, " pods") })
 }
 
+// A pod that the Job does not control keeps no finalizer of the Job: neither one that it released, nor one that it left behind.
+func TestJobLeavesNoFinalizerBehind(t *testing.T) {
+	h := open(t)
+	ctx := t.Context()
+	pods := client.Of(h.c, client.Pods)
+	_, err := client.Of(h.c, client.Jobs).Create(ctx, batch("runs", func(s *batchv1.JobSpec) { s.Parallelism, s.Completions = new(int32(2)), new(int32(2)) }))
+	h.must(err)
+	var mine []*corev1.Pod
+	h.until("two pods run", func() (bool, string) {
+		mine, _, err = pods.List(ctx, "default", metav1.ListOptions{LabelSelector: "job-name=sum"})
+		h.must(err)
+		return len(mine) == 2 && mine[0].Status.Phase == corev1.PodRunning && mine[1].Status.Phase == corev1.PodRunning, fmt.Sprint(len(mine))
+	})
+	free := func(name string) func() (bool, string) {
+		return func() (bool, string) {
+			p, err := pods.Get(ctx, "default", name)
+			h.must(err)
+			return len(p.OwnerReferences) == 0 && len(p.Finalizers) == 0, fmt.Sprintf("%+v", p.ObjectMeta)
+		}
+	}
+	_, err = pods.Patch(ctx, "default", mine[0].Name, types.MergePatchType, []byte(`{"metadata":{"labels":null}}`))
+	h.must(err)
+	h.until("the pod that does not match is free", free(mine[0].Name))
+	orphan := metav1.DeletePropagationOrphan
+	h.must(client.Of(h.c, client.Jobs).Delete(ctx, "default", "sum", metav1.DeleteOptions{PropagationPolicy: &orphan}))
+	h.until("the pod that is left behind is free", free(mine[1].Name))
+}
+
 func TestFinishedJobGoesAfterItsTime(t *testing.T) {
 	h := open(t)
 	zero := int32(0)

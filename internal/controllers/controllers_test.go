@@ -276,6 +276,41 @@ func TestNamespaceIsEmptiedAndGoes(t *testing.T) {
 	})
 }
 
+// A pod that is held by a finalizer holds the rest of the namespace, and the conditions say so.
+func TestNamespaceLetsItsPodsGoFirst(t *testing.T) {
+	h := open(t)
+	ctx := t.Context()
+	_, err := client.Of(h.c, client.Namespaces).Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}})
+	h.must(err)
+	_, err = client.Of(h.c, client.ConfigMaps).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "settings"}})
+	h.must(err)
+	_, err = client.Of(h.c, client.Pods).Create(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "held", Finalizers: []string{"example.com/hold"}},
+		Spec: corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: "c", Image: "a"}}}})
+	h.must(err)
+	h.must(client.Of(h.c, client.Namespaces).Delete(ctx, "", "team", metav1.DeleteOptions{}))
+	remains := func() (said bool, ns *corev1.Namespace) {
+		ns, err := client.Of(h.c, client.Namespaces).Get(ctx, "", "team")
+		h.must(err)
+		for _, c := range ns.Status.Conditions {
+			said = said || c.Type == corev1.NamespaceFinalizersRemaining && c.Status == corev1.ConditionTrue
+		}
+		return said, ns
+	}
+	h.until("the conditions tell of the pod", func() (bool, string) {
+		said, ns := remains()
+		return said, fmt.Sprintf("%+v", ns.Status)
+	})
+	if _, err = client.Of(h.c, client.ConfigMaps).Get(ctx, "team", "settings"); err != nil {
+		t.Errorf("while a pod is there: %v", err)
+	}
+	_, err = client.Of(h.c, client.Pods).Patch(ctx, "team", "held", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+	h.must(err)
+	h.until("the namespace is gone", func() (bool, string) {
+		ns, err := client.Of(h.c, client.Namespaces).Get(ctx, "", "team")
+		return apierrors.IsNotFound(err), fmt.Sprintf("%+v %v", ns, err)
+	})
+}
+
 func TestForegroundAndOrphan(t *testing.T) {
 	h := open(t)
 	ctx := t.Context()

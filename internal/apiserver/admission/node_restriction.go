@@ -8,6 +8,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
@@ -184,7 +185,7 @@ func nodeWantsCertificate(_ context.Context, _ *Config, a *Attributes, node stri
 }
 
 func nodeWantsPodCertificate(ctx context.Context, c *Config, a *Attributes, node string) error {
-	req, ok := object[*certificatesv1.PodCertificateRequest](a)
+	req, ok := object[*certificatesv1beta1.PodCertificateRequest](a) // the stored version
 	if a.Operation != Create || a.Subresource != "" || !ok {
 		return a.forbid("unexpected operation %v", a.Operation)
 	}

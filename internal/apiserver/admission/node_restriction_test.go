@@ -5,6 +5,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -65,6 +66,11 @@ func TestNodeRestriction(t *testing.T) {
 	lease := func(ns, name string) *Attributes {
 		return create(coordinationv1.Resource("leases"), &coordinationv1.Lease{ObjectMeta: named(ns, name)})
 	}
+	forPod := func(node string) *Attributes {
+		return create(certificatesv1beta1.Resource("podcertificaterequests"), &certificatesv1beta1.PodCertificateRequest{ObjectMeta: named("a", "req"),
+			Spec: certificatesv1beta1.PodCertificateRequestSpec{SignerName: "example.com/mesh", PodName: "on-" + node, PodUID: types.UID("uid-" + node),
+				NodeName: types.NodeName(node), ServiceAccountName: on(node).Spec.ServiceAccountName}})
+	}
 	del := func(name string) *Attributes {
 		return &Attributes{Operation: Delete, Resource: pods.WithVersion("v1"), Namespace: "a", Name: name}
 	}
@@ -104,6 +110,8 @@ func TestNodeRestriction(t *testing.T) {
 		{"lease elsewhere", lease("default", "n1"), "can only access leases in the"},
 		{"own certificate", create(signingRequests, csr(t, certificatesv1.KubeletServingSignerName, "system:node:n1", "system:nodes")), ""},
 		{"other certificate", create(signingRequests, csr(t, certificatesv1.KubeletServingSignerName, "system:node:n2", "system:nodes")), "can only create a node CSR with CN=system:node:n1"},
+		{"certificate for a pod elsewhere", forPod("n2"), `PodCertificateRequest.Spec.NodeName="n2", which is not the requesting node "n1"`},
+		{"certificate that the pod does not ask for", forPod("n1"), `does not mount a podCertificate projected volume for signer "example.com/mesh"`},
 	} {
 		expect(t, c.what, run(w(), byNode(c.a)), c.err)
 	}

@@ -3,7 +3,7 @@ package authz
 import (
 	"sync"
 
-	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -97,7 +97,7 @@ func (g *graph) change(o runtime.Object, add bool) {
 		if o.Spec.NodeName != nil {
 			g.count(*o.Spec.NodeName, thing{"resourceslices", "", o.Name}, add)
 		}
-	case *certificatesv1.PodCertificateRequest:
+	case *certificatesv1beta1.PodCertificateRequest: // the stored version
 		g.count(string(o.Spec.NodeName), thing{"podcertificaterequests", o.Namespace, o.Name}, add)
 	}
 }

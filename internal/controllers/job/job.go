@@ -25,6 +25,7 @@ import (
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
 	"minato.dev/minato/internal/controllers/podcontrol"
+	"minato.dev/minato/internal/controllers/pods"
 )
 
 type controller struct {
@@ -34,14 +35,19 @@ type controller struct {
 	events *client.Recorder
 }
 
-// trackedIndex is the index of pods that wait to be counted, by "namespace/name" of their Job.
+// trackedIndex is the index of pods that wait to be counted, by "namespace/name" of their Job; orphans by "namespace/".
 const trackedIndex = "tracked-by-job"
 
 // New returns the controller.
 func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
 	j := &controller{c: vs.Client(), jobs: client.ViewOf(vs, client.Jobs), pods: podcontrol.New(vs, events, client.Jobs.GVK()), events: events}
+	j.pods.Finalizer = batchv1.JobTrackingFinalizer
 	j.pods.Pods.Index(trackedIndex, func(p *corev1.Pod) []string {
-		if ref := metav1.GetControllerOf(p); ref != nil && ref.Kind == "Job" && tracked(p) {
+		switch ref := metav1.GetControllerOf(p); {
+		case !tracked(p):
+		case ref == nil:
+			return []string{p.Namespace + "/"}
+		case ref.Kind == "Job":
 			return []string{p.Namespace + "/" + ref.Name}
 		}
 		return nil
@@ -57,18 +63,24 @@ func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Cont
 func tracked(p *corev1.Pod) bool { return slices.Contains(p.Finalizers, batchv1.JobTrackingFinalizer) }
 
 func (j *controller) ofPod(old, new *corev1.Pod) (keys []control.Key) {
-	ns, names := j.pods.Owners(old, new, func(ns string, l labels.Set) (names []string) {
-		for _, job := range j.jobs.List(ns, nil) {
-			if sel, err := metav1.LabelSelectorAsSelector(job.Spec.Selector); err == nil && sel.Matches(l) {
-				names = append(names, job.Name)
-			}
-		}
-		return names
-	})
+	ns, names := j.pods.Owners(old, new, j.matching)
 	for _, n := range names {
 		keys = append(keys, control.Key{Namespace: ns, Name: n})
 	}
+	if new != nil && tracked(new) && metav1.GetControllerOf(new) == nil {
+		keys = append(keys, control.Key{Namespace: ns}) // for letGo
+	}
 	return keys
+}
+
+// matching names the Jobs whose selector fits.
+func (j *controller) matching(ns string, l labels.Set) (names []string) {
+	for _, job := range j.jobs.List(ns, nil) {
+		if sel, err := metav1.LabelSelectorAsSelector(job.Spec.Selector); err == nil && sel.Matches(l) {
+			names = append(names, job.Name)
+		}
+	}
+	return names
 }
 
 func (j *controller) reconcile(ctx context.Context, k control.Key) (control.Result, error) {
@@ -107,11 +119,16 @@ func (j *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	return control.Result{After: d.lookAgain}, failure
 }
 
-// letGo takes the finalizer off pods whose Job is gone, or another by now.
+// letGo takes the finalizer off pods whose Job is gone, or another by now, and off orphans that no Job will adopt.
 func (j *controller) letGo(ctx context.Context, k control.Key, uid types.UID) error {
 	var list []*corev1.Pod
-	for _, p := range j.pods.Pods.ByIndex(trackedIndex, k.String()) {
-		if ref := metav1.GetControllerOf(p); ref.UID != uid {
+	for _, p := range j.pods.Pods.ByIndex(trackedIndex, k.Namespace+"/") {
+		if !pods.Active(p) || len(j.matching(p.Namespace, p.Labels)) == 0 {
+			list = append(list, p)
+		}
+	}
+	for _, p := range j.pods.Pods.ByIndex(trackedIndex, k.Namespace+"/"+k.Name) {
+		if ref := metav1.GetControllerOf(p); ref != nil && ref.UID != uid {
 			list = append(list, p)
 		}
 	}

@@ -1,6 +1,8 @@
 // Package namespace empties a namespace that is being deleted and then lets it go.
 //
-//	deleted -> Terminating: everything in it is deleted, kind by kind, pods first
+//	deleted -> Terminating: its pods are deleted, and waited for: until the last is gone nothing else is touched, so that
+//	           no pod outlives its policies, quotas and secrets
+//	        -> everything else in it is deleted, kind by kind
 //	        -> what has finalizers or runs out its grace period is waited for (a change of a pod looks again at once)
 //	        -> empty: the finalizer "kubernetes" is taken off, and the namespace is gone
 //
@@ -76,7 +78,7 @@ func held(ns *corev1.Namespace) bool {
 	return false
 }
 
-// empty deletes everything in the namespace and returns what is still there.
+// empty deletes everything in the namespace, the pods before all else, and returns what is still there.
 func (n *controller) empty(ctx context.Context, ns string) (left remaining) {
 	all, failed, err := client.Discover(ctx, n.c)
 	if err != nil {
@@ -86,15 +88,20 @@ func (n *controller) empty(ctx context.Context, ns string) (left remaining) {
 	if len(failed) > 0 {
 		left.discovery = fmt.Errorf("no answer for %v", failed)
 	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].GVR.Resource == "pods" && all[j].GVR.Resource != "pods" })
+	sort.SliceStable(all, func(i, j int) bool { return isPods(all[i]) && !isPods(all[j]) })
 	for _, r := range all {
 		if !r.Namespaced || !r.Can("delete", "list") {
 			continue
 		}
 		n.emptyOne(ctx, ns, r, &left)
+		if isPods(r) && (left.objects > 0 || left.content != nil) {
+			return left
+		}
 	}
 	return left
 }
+
+func isPods(r client.Served) bool { return r.GVR.Resource == "pods" && r.GVR.Group == "" }
 
 func (n *controller) emptyOne(ctx context.Context, ns string, r client.Served, left *remaining) {
 	door := client.Of(n.c, client.MetadataKind(r.GVR, r.Kind, true))
@@ -153,7 +160,6 @@ type remaining struct {
 	counts     []string // "pods. has 2 resource instances"
 	finalizers map[string]int
 	objects    int
-	pods       int
 }
 
 func (l *remaining) none() bool { return l.discovery == nil && l.content == nil && l.objects == 0 }
@@ -163,9 +169,6 @@ func (l *remaining) add(r client.Served, items []*metav1.PartialObjectMetadata) 
 		return
 	}
 	l.objects += len(items)
-	if r.GVR.Resource == "pods" && r.GVR.Group == "" {
-		l.pods = len(items)
-	}
 	l.counts = append(l.counts, fmt.Sprintf("%s.%s has %d resource instances", r.GVR.Resource, r.GVR.Group, len(items)))
 	if l.finalizers == nil {
 		l.finalizers = map[string]int{}

@@ -26,7 +26,10 @@ import (
 
 // Control acts for the controllers of one kind of owner.
 type Control struct {
-	Pods   *client.View[*corev1.Pod]
+	Pods *client.View[*corev1.Pod]
+	// Finalizer, where it is set, is on every pod of an owner: put on with the adoption, taken off with the release.
+	Finalizer string
+
 	c      *client.Client
 	owner  schema.GroupVersionKind
 	events *client.Recorder
@@ -96,7 +99,11 @@ func (c *Control) Claim(ctx context.Context, owner client.Object, sel labels.Sel
 func All(*corev1.Pod) bool { return true }
 
 func (c *Control) adopt(ctx context.Context, owner client.Object, p *corev1.Pod) (*corev1.Pod, error) {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.UID, "ownerReferences": []any{metav1.NewControllerRef(owner, c.owner)}}})
+	meta := map[string]any{"uid": p.UID, "ownerReferences": []any{metav1.NewControllerRef(owner, c.owner)}}
+	if c.Finalizer != "" {
+		meta["finalizers"] = []string{c.Finalizer}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": meta})
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +111,15 @@ func (c *Control) adopt(ctx context.Context, owner client.Object, p *corev1.Pod)
 }
 
 func (c *Control) release(ctx context.Context, owner client.Object, p *corev1.Pod) error {
-	_, err := c.patch(ctx, p, fmt.Appendf(nil, `{"metadata":{"uid":%q,"ownerReferences":[{"$patch":"delete","uid":%q}]}}`, p.UID, owner.GetUID()), "release")
+	meta := map[string]any{"uid": p.UID, "ownerReferences": []any{map[string]any{"$patch": "delete", "uid": owner.GetUID()}}}
+	if c.Finalizer != "" {
+		meta["$deleteFromPrimitiveList/finalizers"] = []string{c.Finalizer}
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": meta})
+	if err != nil {
+		return err
+	}
+	_, err = c.patch(ctx, p, patch, "release")
 	return err
 }
 
