@@ -51,8 +51,9 @@ func hostPort(n int32) func(*corev1.Pod) {
 }
 
 func with(n *framework.Node, pods ...*corev1.Pod) *framework.Node {
+	var shapes framework.Shapes
 	for _, p := range pods {
-		n.Add(framework.NewPod(p))
+		n.Add(shapes.Place(framework.NewPod(p)))
 	}
 	return n
 }

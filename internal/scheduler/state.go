@@ -15,6 +15,8 @@ type state struct {
 	nodes map[string]*framework.Node
 	known map[string]*framework.Node // those of nodes whose object exists
 	at    map[string]string          // pod (namespace/name) to the node that counts it
+
+	shapes framework.Shapes
 }
 
 func newState() *state {
@@ -74,8 +76,9 @@ func (s *state) place(p *framework.Pod, node string) {
 		n.Node = nil
 		s.nodes[node] = n
 	}
-	n.Add(p)
-	s.at[p.Namespace+"/"+p.Pod.Name] = node
+	placed := s.shapes.Place(p)
+	n.Add(placed)
+	s.at[placed.Key()] = node
 }
 
 // decide runs f over the nodes that exist and places the pod on the node that f names, as a promise.

@@ -89,11 +89,12 @@ func hostPorts(p *corev1.Pod) (out []HostPort) {
 	return out
 }
 
-// Node is a node and the pods that run on it or were just promised to it.
+// Node is a node and the pods that run on it or were just promised to it. Of the object it has metadata without
+// managedFields, the spec, and of the status what can be allocated; the images are asked for by ImageSize.
 type Node struct {
 	*corev1.Node
 	Allocatable Resources
-	Pods        map[string]*Pod // by namespace/name
+	Pods        map[string]*Placed // by namespace/name
 	Used        Resources
 	NonZeroUsed Resources
 	images      images
@@ -101,18 +102,28 @@ type Node struct {
 
 // NewNode returns a node without pods.
 func NewNode(n *corev1.Node) *Node {
-	return &Node{Node: n, Allocatable: amounts(n.Status.Allocatable), Pods: map[string]*Pod{}, Used: Resources{}, NonZeroUsed: Resources{}, images: newImages(n)}
+	out := &Node{Pods: map[string]*Placed{}, Used: Resources{}, NonZeroUsed: Resources{}}
+	out.SetNode(n)
+	return out
 }
 
 // SetNode takes over a changed node object and keeps the pods.
 func (n *Node) SetNode(o *corev1.Node) {
-	n.Node, n.Allocatable, n.images = o, amounts(o.Status.Allocatable), newImages(o)
+	n.Node, n.Allocatable, n.images = known(o), amounts(o.Status.Allocatable), newImages(o)
+}
+
+// known is what a Node keeps of the object: most of the rest is what a kubelet reports for people to read.
+func known(o *corev1.Node) *corev1.Node {
+	out := &corev1.Node{ObjectMeta: o.ObjectMeta, Spec: o.Spec}
+	out.ManagedFields, out.Annotations = nil, nil
+	out.Status.Allocatable, out.Status.VolumesAttached, out.Status.VolumesInUse = o.Status.Allocatable, o.Status.VolumesAttached, o.Status.VolumesInUse
+	return out
 }
 
 // Add counts p on the node, in the place of an older p of the same name.
-func (n *Node) Add(p *Pod) {
-	n.Remove(p.Namespace, p.Pod.Name)
-	n.Pods[p.Namespace+"/"+p.Pod.Name] = p
+func (n *Node) Add(p *Placed) {
+	n.Remove(p.Namespace, p.Name)
+	n.Pods[p.Key()] = p
 	n.count(p, 1)
 }
 
@@ -124,7 +135,7 @@ func (n *Node) Remove(ns, name string) {
 	}
 }
 
-func (n *Node) count(p *Pod, sign int64) {
+func (n *Node) count(p *Placed, sign int64) {
 	for r, v := range p.Requests {
 		n.Used[r] += sign * v
 	}

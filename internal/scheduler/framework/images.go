@@ -4,17 +4,19 @@ import (
 	"cmp"
 	"hash/maphash"
 	"slices"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
 // images finds a node's image by name: its names by their hash, in order. A map of strings would hold several times as
-// much, for every node.
+// much, for every node, and nodes have many images in common.
 type images []imageName
 
 type imageName struct {
 	hash uint64
-	at   int32 // in the node's status
+	name unique.Handle[string]
+	size int64
 }
 
 // seed makes the hashes of this process.
@@ -30,13 +32,17 @@ type ImageName struct {
 func NewImageName(name string) ImageName { return ImageName{name, maphash.String(seed, name)} }
 
 func newImages(n *corev1.Node) images {
-	out := make(images, 0, 2*len(n.Status.Images))
+	count := 0
+	for i := range n.Status.Images {
+		count += len(n.Status.Images[i].Names)
+	}
+	out := make(images, 0, count)
 	for i := range n.Status.Images {
 		for _, name := range n.Status.Images[i].Names {
-			out = append(out, imageName{maphash.String(seed, name), int32(i)})
+			out = append(out, imageName{maphash.String(seed, name), unique.Make(name), n.Status.Images[i].SizeBytes})
 		}
 	}
-	slices.SortFunc(out, func(a, b imageName) int { return cmp.Compare(a.hash, b.hash) })
+	slices.SortStableFunc(out, func(a, b imageName) int { return cmp.Compare(a.hash, b.hash) })
 	return out
 }
 
@@ -44,8 +50,8 @@ func newImages(n *corev1.Node) images {
 func (n *Node) ImageSize(image ImageName) int64 {
 	i, _ := slices.BinarySearchFunc(n.images, image.hash, func(have imageName, hash uint64) int { return cmp.Compare(have.hash, hash) })
 	for ; i < len(n.images) && n.images[i].hash == image.hash; i++ {
-		if have := n.Status.Images[n.images[i].at]; slices.Contains(have.Names, image.name) {
-			return have.SizeBytes
+		if n.images[i].name.Value() == image.name {
+			return n.images[i].size
 		}
 	}
 	return 0

@@ -26,42 +26,43 @@ type term struct {
 	weight     int64
 }
 
-func newTerm(owner *corev1.Pod, t *corev1.PodAffinityTerm) term {
+func newTerm(namespace string, t *corev1.PodAffinityTerm) term {
 	out := term{key: t.TopologyKey, selector: framework.Selector(t.LabelSelector), namespaces: map[string]bool{}, among: framework.Selector(t.NamespaceSelector)}
 	for _, ns := range t.Namespaces {
 		out.namespaces[ns] = true
 	}
 	if len(t.Namespaces) == 0 && t.NamespaceSelector == nil {
-		out.namespaces[owner.Namespace] = true
+		out.namespaces[namespace] = true
 	}
 	return out
 }
 
-func newTerms(owner *corev1.Pod, list []corev1.PodAffinityTerm) (out []term) {
+func newTerms(namespace string, list []corev1.PodAffinityTerm) (out []term) {
 	for i := range list {
-		out = append(out, newTerm(owner, &list[i]))
+		out = append(out, newTerm(namespace, &list[i]))
 	}
 	return out
 }
 
-func weighted(owner *corev1.Pod, list []corev1.WeightedPodAffinityTerm, sign int64) (out []term) {
+func weighted(namespace string, list []corev1.WeightedPodAffinityTerm, sign int64) (out []term) {
 	for i := range list {
-		t := newTerm(owner, &list[i].PodAffinityTerm)
+		t := newTerm(namespace, &list[i].PodAffinityTerm)
 		t.weight = sign * int64(list[i].Weight)
 		out = append(out, t)
 	}
 	return out
 }
 
-func (t term) matches(p *corev1.Pod, c framework.Cluster) bool {
-	if !t.selector.Matches(labels.Set(p.Labels)) {
+// matches says whether the term means pods with these labels in this namespace.
+func (t term) matches(namespace string, l labels.Set, c framework.Cluster) bool {
+	if !t.selector.Matches(l) {
 		return false
 	}
-	if t.namespaces[p.Namespace] {
+	if t.namespaces[namespace] {
 		return true
 	}
-	l, ok := c.Namespace(p.Namespace)
-	return ok && t.among.Matches(l)
+	own, ok := c.Namespace(namespace)
+	return ok && t.among.Matches(own)
 }
 
 // affinity is InterPodAffinity for one pod.
@@ -82,12 +83,12 @@ func (InterPodAffinity) Prepare(p *framework.Pod, c framework.Cluster) framework
 	var prefers []term
 	if own := p.Spec.Affinity; own != nil {
 		if pa := own.PodAffinity; pa != nil {
-			a.wants = newTerms(p.Pod, pa.RequiredDuringSchedulingIgnoredDuringExecution)
-			prefers = append(prefers, weighted(p.Pod, pa.PreferredDuringSchedulingIgnoredDuringExecution, 1)...)
+			a.wants = newTerms(p.Namespace, pa.RequiredDuringSchedulingIgnoredDuringExecution)
+			prefers = append(prefers, weighted(p.Namespace, pa.PreferredDuringSchedulingIgnoredDuringExecution, 1)...)
 		}
 		if pa := own.PodAntiAffinity; pa != nil {
-			a.avoids = newTerms(p.Pod, pa.RequiredDuringSchedulingIgnoredDuringExecution)
-			prefers = append(prefers, weighted(p.Pod, pa.PreferredDuringSchedulingIgnoredDuringExecution, -1)...)
+			a.avoids = newTerms(p.Namespace, pa.RequiredDuringSchedulingIgnoredDuringExecution)
+			prefers = append(prefers, weighted(p.Namespace, pa.PreferredDuringSchedulingIgnoredDuringExecution, -1)...)
 		}
 	}
 	a.beside, a.away = make([]map[string]bool, len(a.wants)), make([]map[string]bool, len(a.avoids))
@@ -96,7 +97,7 @@ func (InterPodAffinity) Prepare(p *framework.Pod, c framework.Cluster) framework
 			a.see(p, n, other, prefers, c)
 		}
 	}
-	a.first = !a.anyBeside() && len(a.wants) > 0 && all(a.wants, func(t term) bool { return t.matches(p.Pod, c) })
+	a.first = !a.anyBeside() && len(a.wants) > 0 && all(a.wants, func(t term) bool { return t.matches(p.Namespace, p.Labels, c) })
 	if len(a.wants)+len(a.avoids)+len(a.refused)+len(a.points) == 0 {
 		return nil
 	}
@@ -105,25 +106,25 @@ func (InterPodAffinity) Prepare(p *framework.Pod, c framework.Cluster) framework
 }
 
 // see counts one pod that is there already.
-func (a *affinity) see(p *framework.Pod, n *framework.Node, other *framework.Pod, prefers []term, c framework.Cluster) {
-	if !framework.Leaving(other.Pod) && len(a.wants) > 0 && all(a.wants, func(t term) bool { return t.matches(other.Pod, c) }) {
+func (a *affinity) see(p *framework.Pod, n *framework.Node, other *framework.Placed, prefers []term, c framework.Cluster) {
+	if !other.Leaving && len(a.wants) > 0 && all(a.wants, func(t term) bool { return t.matches(other.Namespace, other.Labels, c) }) {
 		for i, t := range a.wants {
 			note(&a.beside[i], n, t.key)
 		}
 	}
 	for i, t := range a.avoids {
-		if t.matches(other.Pod, c) {
+		if t.matches(other.Namespace, other.Labels, c) {
 			note(&a.away[i], n, t.key)
 		}
 	}
 	for _, t := range prefers {
-		if v, ok := n.Labels[t.key]; ok && t.matches(other.Pod, c) {
+		if v, ok := n.Labels[t.key]; ok && t.matches(other.Namespace, other.Labels, c) {
 			a.points[domain{t.key, v}] += t.weight
 		}
 	}
-	if theirs := other.Spec.Affinity; theirs != nil && theirs.PodAntiAffinity != nil {
-		for _, t := range newTerms(other.Pod, theirs.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) {
-			if v, ok := n.Labels[t.key]; ok && t.matches(p.Pod, c) {
+	if theirs := other.Affinity; theirs != nil && theirs.PodAntiAffinity != nil {
+		for _, t := range newTerms(other.Namespace, theirs.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) {
+			if v, ok := n.Labels[t.key]; ok && t.matches(p.Namespace, p.Labels, c) {
 				a.refused[domain{t.key, v}] = true
 			}
 		}

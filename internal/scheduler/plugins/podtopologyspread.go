@@ -78,7 +78,7 @@ func (t *constraint) count(p *framework.Pod, c framework.Cluster, list []*constr
 		v := n.Labels[t.TopologyKey]
 		t.counts[v] += 0
 		for _, other := range n.Pods {
-			if other.Namespace == p.Namespace && !framework.Leaving(other.Pod) && t.selector.Matches(labels.Set(other.Labels)) {
+			if other.Namespace == p.Namespace && !other.Leaving && t.selector.Matches(other.Labels) {
 				t.counts[v]++
 			}
 		}
