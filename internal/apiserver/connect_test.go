@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 
@@ -111,6 +113,54 @@ func TestLogs(t *testing.T) {
 	}
 	if a = do(t, s, "GET", "/api/v1/nodes/n/proxy/stats/summary?x=y", ""); a.body != "kubelet /stats/summary?x=y" {
 		t.Errorf("node proxy: %d %s", a.code, a.body)
+	}
+}
+
+// TestLogBySocket: a browser gets an empty message, then the log, as bytes or in base64, then the end.
+func TestLogBySocket(t *testing.T) {
+	s := withKubelet(t)
+	for _, c := range []struct {
+		protocols []string
+		kind      int
+	}{
+		{nil, websocket.BinaryMessage},
+		{[]string{"binary.k8s.io"}, websocket.BinaryMessage},
+		{[]string{"base64.binary.k8s.io"}, websocket.TextMessage},
+	} {
+		dialer := websocket.Dialer{Subprotocols: c.protocols, HandshakeTimeout: 20 * time.Second}
+		ws, resp, err := dialer.Dial(strings.Replace(s.URL, "http", "ws", 1)+pods+"/p/log", nil)
+		if err != nil {
+			t.Fatalf("%v: %v: %v", c.protocols, err, resp)
+		}
+		var got []string
+		for {
+			kind, b, err := ws.ReadMessage()
+			if err != nil {
+				if !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
+					t.Errorf("%v: ended by %v", c.protocols, err)
+				}
+				break
+			}
+			if kind != c.kind {
+				t.Errorf("%v: message of kind %d", c.protocols, kind)
+			}
+			if kind == websocket.TextMessage {
+				if b, err = base64.StdEncoding.AppendDecode(nil, b); err != nil {
+					t.Error(err)
+				}
+			}
+			got = append(got, string(b))
+		}
+		if len(got) < 2 || got[0] != "" || strings.Join(got, "") != "log of /containerLogs/default/p/c tail \n" {
+			t.Errorf("%v: %q", c.protocols, got)
+		}
+		if err := ws.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	dialer := websocket.Dialer{Subprotocols: []string{"channel.k8s.io"}}
+	if _, resp, err := dialer.Dial(strings.Replace(s.URL, "http", "ws", 1)+pods+"/p/log", nil); err == nil || resp == nil || resp.StatusCode != 400 {
+		t.Errorf("unknown protocol: %v %v", resp, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
 	"k8s.io/kubernetes/pkg/features"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 
 	"minato.dev/minato/internal/api"
 )
@@ -37,7 +39,9 @@ func (c *call) log() error {
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	req, err := http.NewRequestWithContext(c.ctx(), http.MethodGet, u.String(), nil)
+	ctx, gone := context.WithCancel(c.ctx())
+	defer gone()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return apierrors.NewInternalError(err)
 	}
@@ -52,6 +56,9 @@ func (c *call) log() error {
 	defer resp.Body.Close()
 	if err := kubeletError(resp, c.gr(), c.info.Name); err != nil {
 		return err
+	}
+	if wsstream.IsWebSocketRequest(c.r) {
+		return c.sendLog(resp.Body, gone)
 	}
 	c.passOn(resp.Body)
 	return nil

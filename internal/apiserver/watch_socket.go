@@ -13,7 +13,7 @@ import (
 // socketPatience is how long one message may take to be sent to a client of a WebSocket.
 const socketPatience = 30 * time.Second
 
-// socket carries a watch to a browser: one message an event, as text where the events are JSON.
+// socket carries a watch or a log to a browser. A watch is one message an event, as text where the events are JSON.
 type socket struct {
 	conn *websocket.Conn
 	kind int // of its messages
@@ -30,16 +30,20 @@ func (c *call) openSocket(gone context.CancelFunc) *socket {
 	if offered := websocket.Subprotocols(c.r); len(offered) == 1 {
 		up.Subprotocols = offered
 	}
-	s := &socket{kind: websocket.TextMessage}
 	if c.out.Media == negotiate.Protobuf {
-		s.kind = websocket.BinaryMessage
+		return c.upgrade(up, websocket.BinaryMessage, gone)
 	}
+	return c.upgrade(up, websocket.TextMessage, gone)
+}
+
+func (c *call) upgrade(up websocket.Upgrader, kind int, gone context.CancelFunc) *socket {
+	s := &socket{kind: kind}
 	if s.conn, s.err = up.Upgrade(c.w, c.r, nil); s.err != nil {
 		gone()
 		return s
 	}
 	if r := c.s.running.Load(); r != nil {
-		r.scope.Go("watch socket", func(context.Context) error { s.listen(gone); return nil })
+		r.scope.Go("socket", func(context.Context) error { s.listen(gone); return nil })
 	}
 	return s
 }
