@@ -15,6 +15,7 @@ import (
 type naming struct {
 	names, digests []string
 	pinned         bool
+	local          bool // it came from no registry
 	durable        bool // false: the caller checks the content itself at each start
 }
 
@@ -26,7 +27,7 @@ func (s *Store) assemble(ctx context.Context, from origin, root ocispec.Descript
 	}
 	plans := layerPlans(p, from)
 	r := newRecord(p, plans)
-	r.Pinned, r.volatile = n.pinned, !n.durable
+	r.Pinned, r.Local, r.volatile = n.pinned, n.local, !n.durable
 	keys := append([]string{}, r.Blobs...)
 	for _, l := range plans {
 		keys = append(keys, l.chain)
@@ -63,6 +64,7 @@ func newRecord(p picked, plans []layerPlan) *record {
 	for _, d := range p.path {
 		r.Blobs = union(r.Blobs, []string{d.Digest.String()})
 	}
+	r.Manifest = p.path[len(p.path)-1].Digest.String()
 	r.Blobs = union(r.Blobs, []string{r.ID})
 	r.Size = int64(len(p.raw[p.path[len(p.path)-1].Digest]) + len(p.raw[p.manifest.Config.Digest]))
 	for _, l := range p.manifest.Layers {
@@ -97,7 +99,7 @@ func (s *Store) unpackAll(ctx context.Context, plans []layerPlan) error {
 		for _, p := range plans {
 			below, done := before, make(chan struct{})
 			before = done
-			scope.Go("layer "+p.desc.Digest.Encoded(), func(own context.Context) error {
+			scope.Go("layer "+p.chain, func(own context.Context) error {
 				err := s.unpack(own, p, func(ctx context.Context) error { return waitBelow(ctx, own, below) })
 				if err == nil {
 					close(done)

@@ -13,13 +13,28 @@ import (
 	"strings"
 )
 
-// endpoints returns the hosts to ask for a registry's images: the mirrors that hosts.toml names, then the registry.
+// pullFrom are the hosts to ask for a registry's images: the mirrors that hosts.toml names, then the registry.
+func (s *Store) pullFrom(host string) ([]*endpoint, error) {
+	all, err := s.endpoints(host)
+	return slices.DeleteFunc(all, func(e *endpoint) bool { return !e.pull }), err
+}
+
+// pushTo is the one host that takes a registry's images: the first that hosts.toml lets push, else the registry.
+func (s *Store) pushTo(host string) (*endpoint, error) {
+	all, err := s.endpoints(host)
+	if err != nil {
+		return nil, err
+	}
+	return all[slices.IndexFunc(all, func(e *endpoint) bool { return e.push })], nil
+}
+
+// endpoints returns all hosts of a registry; the last is the registry itself.
 func (s *Store) endpoints(host string) ([]*endpoint, error) {
 	server := host
 	if host == "docker.io" {
 		server = "registry-1.docker.io"
 	}
-	own := &endpoint{base: url.URL{Scheme: "https", Host: server, Path: "/v2"}, client: s.client, resolve: true, creds: true}
+	own := &endpoint{base: url.URL{Scheme: "https", Host: server, Path: "/v2"}, client: s.client, resolve: true, creds: true, pull: true, push: true}
 	file, err := s.readHosts(host)
 	if err != nil || file == nil {
 		return []*endpoint{own}, err
@@ -35,7 +50,7 @@ func (s *Store) endpoints(host string) ([]*endpoint, error) {
 		}
 	}
 	if file.server != "" {
-		e, err := s.mirror(hostsEntry{url: file.server, capabilities: []string{"pull", "resolve"}}, "")
+		e, err := s.mirror(hostsEntry{url: file.server, capabilities: []string{"pull", "resolve", "push"}}, "")
 		if err != nil {
 			return nil, fmt.Errorf("%s: server: %w", file.path, err)
 		}
@@ -81,14 +96,15 @@ func (s *Store) mirror(h hostsEntry, ns string) (*endpoint, error) {
 	if len(caps) == 0 {
 		caps = []string{"pull", "resolve"}
 	}
-	if !slices.Contains(caps, "pull") {
+	if !slices.Contains(caps, "pull") && !slices.Contains(caps, "push") {
 		return nil, nil
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	if !h.overridePath {
 		u.Path += "/v2"
 	}
-	e := &endpoint{base: *u, ns: ns, header: h.header, client: s.client, resolve: slices.Contains(caps, "resolve")}
+	e := &endpoint{base: *u, ns: ns, header: h.header, client: s.client, resolve: slices.Contains(caps, "resolve"),
+		pull: slices.Contains(caps, "pull"), push: slices.Contains(caps, "push")}
 	if len(h.ca) > 0 || h.skipVerify {
 		e.client, err = s.clientFor(h)
 	}

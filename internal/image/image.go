@@ -37,6 +37,7 @@ type Image struct {
 	Layers  []string // absolute overlay lower directories, the topmost first
 	Chain   []string // chain ids of the same layers in the same order
 	Pinned  bool     // never collected or removed
+	Local   bool     // from an archive or a build, and never pushed: no registry is known to have it
 	Created time.Time
 	Loaded  time.Time // when this Store first had it
 }
@@ -49,7 +50,7 @@ func (i Image) HasName(ref string) bool {
 	return slices.Contains(i.Names, ref) || slices.Contains(i.Digests, ref)
 }
 
-// Auth is what a pull shows to a registry. The zero value is anonymous.
+// Auth is what a pull or push shows to a registry. The zero value is anonymous.
 type Auth struct {
 	Username, Password string
 	Auth               string // base64 of "user:password", used where Username is empty
@@ -76,6 +77,13 @@ type Progress struct {
 // LoadOptions change how Load names what it finds.
 type LoadOptions struct {
 	Name string // given to the archive's only image instead of its own names
+}
+
+// PushRequest asks for one image to be sent to the registry that its name says.
+type PushRequest struct {
+	Ref      string // a name of an image of this Store: "127.0.0.1:5000/web:1"
+	Auth     *Auth  // nil: anonymous
+	Progress func(Progress)
 }
 
 // RemoveOptions guard Remove and Prune.

@@ -54,7 +54,7 @@ func (a *archive) ociImages(index ocispec.Index, entries []dockerEntry) ([]archi
 		key := d.Digest.String()
 		if _, ok := at[key]; !ok {
 			at[key] = len(out)
-			out = append(out, archived{root: ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, naming: naming{durable: true}})
+			out = append(out, archived{root: ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, naming: naming{durable: true, local: true}})
 		}
 		f := &out[at[key]]
 		for _, n := range ociNames(d) {
@@ -116,8 +116,7 @@ func (a *archive) dockerTags(root ocispec.Descriptor, entries []dockerEntry) []s
 }
 
 // dockerImages writes the OCI manifests that a docker-archive lacks.
-func (a *archive) dockerImages(entries []dockerEntry) ([]archived, error) {
-	var out []archived
+func (a *archive) dockerImages(entries []dockerEntry) (out []archived, err error) {
 	for _, e := range entries {
 		m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
 		config, ok := a.file(e.Config)
@@ -132,7 +131,9 @@ func (a *archive) dockerImages(entries []dockerEntry) ([]archived, error) {
 			if !ok {
 				return nil, fmt.Errorf("the layer %q is missing", l)
 			}
-			d.MediaType = ocispec.MediaTypeImageLayer
+			if d.MediaType, err = a.store.layerType(d.Digest.String()); err != nil {
+				return nil, err
+			}
 			m.Layers = append(m.Layers, d)
 		}
 		raw, err := json.Marshal(m)
@@ -141,7 +142,7 @@ func (a *archive) dockerImages(entries []dockerEntry) ([]archived, error) {
 		}
 		root := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digestOf(raw), Size: int64(len(raw))}
 		a.made[root.Digest] = raw
-		f := archived{root: root, naming: naming{durable: true}, made: true}
+		f := archived{root: root, naming: naming{durable: true, local: true}, made: true}
 		for _, t := range e.RepoTags {
 			n, err := parseName(t)
 			if err != nil {

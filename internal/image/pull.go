@@ -55,11 +55,11 @@ func unavailable(err error) error {
 }
 
 func (s *Store) pull(ctx context.Context, n name, auth Auth, tell func(Progress)) (Image, error) {
-	hosts, err := s.endpoints(n.host)
+	hosts, err := s.pullFrom(n.host)
 	if err != nil {
 		return Image{}, err
 	}
-	ses := &session{hosts: hosts, repo: n.repo, auth: auth, agent: s.userAgent()}
+	ses := &session{hosts: hosts, repo: n.repo, auth: auth, agent: s.userAgent(), access: "pull"}
 	naming := naming{durable: true}
 	if n.tag != "" {
 		naming.names = []string{n.String()}

@@ -15,14 +15,16 @@ import (
 
 // record is what is kept on disk of one image. The file's name is the image id.
 type record struct {
-	ID      string        `json:"id"`
-	Names   []string      `json:"names,omitempty"`
-	Digests []string      `json:"digests,omitempty"`
-	Blobs   []string      `json:"blobs"` // everything it needs: indexes, manifests, config, layers
-	Layers  []layerRecord `json:"layers"`
-	Size    int64         `json:"size"`
-	Pinned  bool          `json:"pinned,omitempty"`
-	Loaded  time.Time     `json:"loaded"`
+	ID       string        `json:"id"`
+	Names    []string      `json:"names,omitempty"`
+	Digests  []string      `json:"digests,omitempty"`
+	Manifest string        `json:"manifest,omitempty"` // the one that came last; records of older versions have none
+	Blobs    []string      `json:"blobs"`              // everything it needs: indexes, manifests, config, layers
+	Layers   []layerRecord `json:"layers"`
+	Size     int64         `json:"size"`
+	Pinned   bool          `json:"pinned,omitempty"`
+	Local    bool          `json:"local,omitempty"` // no registry is known to have it
+	Loaded   time.Time     `json:"loaded"`
 
 	config ocispec.Image
 	// volatile records are not forced to the disk: whoever makes them looks at each start whether they are still good.
@@ -102,6 +104,7 @@ func (s *Store) commit(r *record, names, digests []string) error {
 		next.Names, next.Digests = old.Names, old.Digests
 		next.Blobs = union(old.Blobs, r.Blobs)
 		next.Pinned = old.Pinned || r.Pinned
+		next.Local = old.Local && r.Local
 		next.Loaded = old.Loaded
 	}
 	next.Names, next.Digests = union(next.Names, names), union(next.Digests, digests)
@@ -145,7 +148,7 @@ func (s *Store) writeRecord(r *record) error {
 // image makes the public copy of r.
 func (s *Store) image(r *record) Image {
 	i := Image{ID: r.ID, Names: slices.Clone(r.Names), Digests: slices.Clone(r.Digests), Size: r.Size,
-		Config: r.config, Pinned: r.Pinned, Loaded: r.Loaded}
+		Config: r.config, Pinned: r.Pinned, Local: r.Local, Loaded: r.Loaded}
 	if r.config.Created != nil {
 		i.Created = *r.config.Created
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -27,15 +28,25 @@ type endpoint struct {
 	client  *http.Client
 	resolve bool // may turn tags into digests
 	creds   bool // gets the pull's credentials
+	pull    bool // gives manifests and blobs
+	push    bool // takes them
 }
 
-// session is one pull's conversation with one repository.
+// session is one pull's or push's conversation with one repository.
 type session struct {
 	hosts  []*endpoint
 	repo   string
 	auth   Auth
 	agent  string
+	access string // what tokens are asked for where the registry does not say: "pull" or "pull,push"
 	tokens tokens
+}
+
+// A payload is what a request carries; it is opened again for each try.
+type payload struct {
+	open      func() (io.ReadCloser, error)
+	size      int64
+	mediaType string
 }
 
 func newHTTPClient(rt http.RoundTripper) *http.Client {
@@ -74,10 +85,26 @@ func isLoopback(host string) bool {
 // do sends one request for path below the repository, with credentials where the host asks for them. A status outside
 // of 2xx becomes a *RegistryError.
 func (s *session) do(ctx context.Context, h *endpoint, method, path string, header http.Header) (*http.Response, error) {
-	resp, err := s.send(ctx, h, method, path, header, s.tokens.get(h))
+	return s.exchange(ctx, h, method, func() *url.URL { return h.at(s.repo, path) }, header, nil)
+}
+
+// at is the address of a path below a repository; its scheme may change with the first answer.
+func (h *endpoint) at(repo, path string) *url.URL {
+	u := h.base
+	u.Path += "/" + repo + "/" + path
+	if h.ns != "" {
+		u.RawQuery = url.Values{"ns": {h.ns}}.Encode()
+	}
+	return &u
+}
+
+// exchange is do for any address, with a body where p is not nil. Credentials go to the host itself only, not to the
+// storage that it may send us to.
+func (s *session) exchange(ctx context.Context, h *endpoint, method string, at func() *url.URL, header http.Header, p *payload) (*http.Response, error) {
+	resp, err := s.send(ctx, h, method, at(), header, s.tokens.get(h), p)
 	if errors.Is(err, http.ErrSchemeMismatch) && isLoopback(h.base.Host) {
 		h.base.Scheme = "http"
-		resp, err = s.send(ctx, h, method, path, header, "")
+		resp, err = s.send(ctx, h, method, at(), header, "", p)
 	}
 	if err != nil {
 		return nil, err
@@ -93,7 +120,7 @@ func (s *session) do(ctx context.Context, h *endpoint, method, path string, head
 			return nil, refusal
 		}
 		s.tokens.set(h, credential)
-		if resp, err = s.send(ctx, h, method, path, header, credential); err != nil {
+		if resp, err = s.send(ctx, h, method, at(), header, credential, p); err != nil {
 			return nil, err
 		}
 	}
@@ -103,24 +130,30 @@ func (s *session) do(ctx context.Context, h *endpoint, method, path string, head
 	return resp, nil
 }
 
-func (s *session) send(ctx context.Context, h *endpoint, method, path string, header http.Header, credential string) (*http.Response, error) {
-	u := h.base
-	u.Path += "/" + s.repo + "/" + path
-	if h.ns != "" {
-		u.RawQuery = url.Values{"ns": {h.ns}}.Encode()
-	}
+func (s *session) send(ctx context.Context, h *endpoint, method string, u *url.URL, header http.Header, credential string, p *payload) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	for _, hs := range []http.Header{h.header, header} {
-		for k, v := range hs {
-			req.Header[k] = v
+	if p != nil {
+		if req.Body, err = p.open(); err != nil {
+			return nil, err
+		}
+		req.GetBody, req.ContentLength = p.open, p.size
+		if p.size == 0 {
+			req.Body = http.NoBody
+		}
+		req.Header.Set("Content-Type", p.mediaType)
+	}
+	own := http.Header{"User-Agent": {s.agent}}
+	if u.Host == h.base.Host {
+		maps.Copy(own, h.header)
+		if credential != "" {
+			own.Set("Authorization", credential)
 		}
 	}
-	req.Header.Set("User-Agent", s.agent)
-	if credential != "" {
-		req.Header.Set("Authorization", credential)
+	for _, hs := range []http.Header{own, header} {
+		maps.Copy(req.Header, hs)
 	}
 	return h.client.Do(req)
 }
