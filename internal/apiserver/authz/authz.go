@@ -53,7 +53,7 @@ func Watched() []schema.GroupResource {
 	}
 }
 
-// Observe tells of one change of a Watched kind in its stored version: old is nil for an addition, new for a removal.
+// Observe tells of one change of a Watched kind in its preferred version: old is nil for an addition, new for a removal.
 // The objects are kept and must not be changed afterwards.
 func (a *Authorizer) Observe(old, new runtime.Object) {
 	if !a.rbac.observe(old, new) {

@@ -1,9 +1,10 @@
 package authz
 
 import (
+	"slices"
 	"sync"
 
-	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -16,17 +17,21 @@ import (
 //	               pvc <- pv <- secret
 //	node <- volumeattachment, resourceslice, podcertificaterequest
 //
-// Every edge to a node is counted, so that a question is one look-up; only persistent volumes take a step more.
+// Every edge from a pod's things to a node is counted, so that a question is one look-up; only persistent volumes take a
+// step more.
 type graph struct {
 	mu      sync.RWMutex
-	pods    map[thing]placed // what each pod on a node refers to
-	reaches map[reach]int    // how many things tie the object to the node
+	pods    map[podName]placed // what each pod on a node refers to
+	lately  []thing            // the references of the last pod; the next one of the same template shares them
+	reaches map[reach]int      // how many things tie the object to the node
 	volumes map[string]volume
 	secrets map[thing]map[string]bool // volumes that use a secret
 }
 
 // thing is one object. Its resource is that of the request.
 type thing struct{ resource, namespace, name string }
+
+type podName struct{ namespace, name string }
 
 type reach struct {
 	node string
@@ -44,7 +49,7 @@ type volume struct {
 }
 
 func newGraph() *graph {
-	return &graph{pods: map[thing]placed{}, reaches: map[reach]int{}, volumes: map[string]volume{}, secrets: map[thing]map[string]bool{}}
+	return &graph{pods: map[podName]placed{}, reaches: map[reach]int{}, volumes: map[string]volume{}, secrets: map[thing]map[string]bool{}}
 }
 
 // has says whether t belongs to node.
@@ -55,6 +60,9 @@ func (g *graph) has(node string, t thing) bool {
 		return true
 	}
 	switch t.resource {
+	case "pods":
+		p, ok := g.pods[podName{t.namespace, t.name}]
+		return ok && p.node == node
 	case "persistentvolumes":
 		v, ok := g.volumes[t.name]
 		return ok && g.reaches[reach{node, v.claim}] > 0
@@ -97,7 +105,7 @@ func (g *graph) change(o runtime.Object, add bool) {
 		if o.Spec.NodeName != nil {
 			g.count(*o.Spec.NodeName, thing{"resourceslices", "", o.Name}, add)
 		}
-	case *certificatesv1beta1.PodCertificateRequest: // the stored version
+	case *certificatesv1.PodCertificateRequest:
 		g.count(string(o.Spec.NodeName), thing{"podcertificaterequests", o.Namespace, o.Name}, add)
 	}
 }
@@ -114,7 +122,7 @@ func (g *graph) count(node string, t thing, add bool) {
 }
 
 func (g *graph) pod(p *corev1.Pod, add bool) {
-	key := thing{"pods", p.Namespace, p.Name}
+	key := podName{p.Namespace, p.Name}
 	if was, ok := g.pods[key]; ok {
 		delete(g.pods, key)
 		for _, t := range was.refs {
@@ -124,7 +132,11 @@ func (g *graph) pod(p *corev1.Pod, add bool) {
 	if !add || p.Spec.NodeName == "" {
 		return
 	}
-	now := placed{p.Spec.NodeName, append(podRefs(p), key)}
+	now := placed{p.Spec.NodeName, podRefs(p)}
+	if slices.Equal(now.refs, g.lately) {
+		now.refs = g.lately
+	}
+	g.lately = now.refs
 	g.pods[key] = now
 	for _, t := range now.refs {
 		g.count(now.node, t, true)
