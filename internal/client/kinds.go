@@ -55,6 +55,8 @@ var (
 	EndpointSlices      = Kind[*discoveryv1.EndpointSlice]{GroupVersion: discoveryv1.SchemeGroupVersion, Kind: "EndpointSlice", Resource: "endpointslices", Namespaced: true}
 	Leases              = Kind[*coordinationv1.Lease]{GroupVersion: coordinationv1.SchemeGroupVersion, Kind: "Lease", Resource: "leases", Namespaced: true}
 	NetworkPolicies     = Kind[*networkingv1.NetworkPolicy]{GroupVersion: networkingv1.SchemeGroupVersion, Kind: "NetworkPolicy", Resource: "networkpolicies", Namespaced: true}
+	ServiceCIDRs        = Kind[*networkingv1.ServiceCIDR]{GroupVersion: networkingv1.SchemeGroupVersion, Kind: "ServiceCIDR", Resource: "servicecidrs", Namespaced: false}
+	IPAddresses         = Kind[*networkingv1.IPAddress]{GroupVersion: networkingv1.SchemeGroupVersion, Kind: "IPAddress", Resource: "ipaddresses", Namespaced: false}
 	PriorityClasses     = Kind[*schedulingv1.PriorityClass]{GroupVersion: schedulingv1.SchemeGroupVersion, Kind: "PriorityClass", Resource: "priorityclasses", Namespaced: false}
 
 	ReplicationControllers = Kind[*corev1.ReplicationController]{GroupVersion: corev1.SchemeGroupVersion, Kind: "ReplicationController", Resource: "replicationcontrollers", Namespaced: true}

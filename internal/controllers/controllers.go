@@ -20,12 +20,14 @@ import (
 	"minato.dev/minato/internal/controllers/job"
 	"minato.dev/minato/internal/controllers/namespace"
 	"minato.dev/minato/internal/controllers/node"
+	"minato.dev/minato/internal/controllers/nodettl"
 	"minato.dev/minato/internal/controllers/podgc"
 	"minato.dev/minato/internal/controllers/protection"
 	"minato.dev/minato/internal/controllers/replicaset"
 	"minato.dev/minato/internal/controllers/resourcequota"
 	"minato.dev/minato/internal/controllers/rootca"
 	"minato.dev/minato/internal/controllers/serviceaccount"
+	"minato.dev/minato/internal/controllers/servicecidr"
 	"minato.dev/minato/internal/controllers/statefulset"
 	"minato.dev/minato/internal/controllers/token"
 	"minato.dev/minato/internal/controllers/ttl"
@@ -69,6 +71,8 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 		{"service-account-controller", serviceaccount.New},
 		{"node-controller", node.NewLifecycle},
 		{"node-controller", node.NewEviction},
+		{"ttl-controller", nodettl.New},
+		{"service-cidrs-controller", servicecidr.New},
 		{"root-ca-cert-publisher", func(vs *client.Views, _ *client.Recorder, log *slog.Logger) control.Controller {
 			return rootca.New(vs, know.CA, log)
 		}},
