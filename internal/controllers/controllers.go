@@ -16,6 +16,7 @@ import (
 	"minato.dev/minato/internal/controllers/disruption"
 	"minato.dev/minato/internal/controllers/endpoints"
 	"minato.dev/minato/internal/controllers/endpointslice"
+	"minato.dev/minato/internal/controllers/endpointslicemirroring"
 	"minato.dev/minato/internal/controllers/garbage"
 	"minato.dev/minato/internal/controllers/job"
 	"minato.dev/minato/internal/controllers/namespace"
@@ -61,6 +62,7 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 		{"ttl-after-finished-controller", ttl.New},
 		{"disruption-controller", disruption.New},
 		{"endpointslice-controller", endpointslice.New},
+		{"endpointslicemirroring-controller", endpointslicemirroring.New},
 		{"endpoint-controller", endpoints.New},
 		{"namespace-controller", namespace.New},
 		{"generic-garbage-collector", garbage.New},
