@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -114,10 +115,10 @@ type storedObject struct {
 	shape negotiate.Shape
 }
 
-func (s storedObject) Namespace() string         { return s.o.Namespace }
-func (s storedObject) Name() string              { return s.o.Name }
-func (s storedObject) Revision() int64           { return s.o.Revision }
-func (s storedObject) Labels() map[string]string { return s.o.Labels }
+func (s storedObject) Namespace() string     { return s.o.Namespace }
+func (s storedObject) Name() string          { return s.o.Name }
+func (s storedObject) Revision() int64       { return s.o.Revision }
+func (s storedObject) Labels() labels.Labels { return s.o.Labels }
 
 // Decode makes a new object without managedFields.
 func (s storedObject) Decode() (runtime.Object, error) {

@@ -47,7 +47,7 @@ func (s *picked) all() bool { return s.labels == nil && s.fields == nil }
 
 // matches says whether o, whose key has the prefix, belongs to the selection.
 func (s *picked) matches(o *cache.Object) bool {
-	return (s.labels == nil || s.labels.Matches(labels.Set(o.Labels))) && (s.fields == nil || s.fields.Matches(objectFields{o}))
+	return (s.labels == nil || s.labels.Matches(o.Labels)) && (s.fields == nil || s.fields.Matches(objectFields{o}))
 }
 
 // filter is matches as a watch wants it: nil where everything matches.
@@ -83,8 +83,7 @@ func (f objectFields) Has(name string) bool {
 	case "metadata.name", "metadata.namespace":
 		return true
 	}
-	_, ok := f.o.Fields[name]
-	return ok
+	return f.o.Fields.Has(name)
 }
 
 func (f objectFields) Get(name string) string {
@@ -94,5 +93,5 @@ func (f objectFields) Get(name string) string {
 	case "metadata.namespace":
 		return f.o.Namespace
 	}
-	return f.o.Fields[name]
+	return f.o.Fields.Get(name)
 }

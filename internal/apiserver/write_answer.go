@@ -38,7 +38,7 @@ func (c *call) answerState(code int, st *state) error {
 func (r *resource) asCached(st *state) *cache.Object {
 	m := st.obj.(metav1.Object)
 	return &cache.Object{Key: r.Key(m.GetNamespace(), m.GetName()), Namespace: m.GetNamespace(), Name: m.GetName(), UID: string(m.GetUID()),
-		Revision: st.revision, Value: st.value, Labels: m.GetLabels()}
+		Revision: st.revision, Value: st.value, Labels: cache.PairsOf(m.GetLabels())}
 }
 
 // keepTimes leaves the times of field management alone where nothing else has changed.

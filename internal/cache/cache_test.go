@@ -131,7 +131,7 @@ func TestIndexAndPaging(t *testing.T) {
 	}
 	for node, want := range map[string]int{"n0": 8, "n1": 11, "n9": 0} {
 		n := 0
-		s.ByField("spec.nodeName", node, pods, "", func(o *Object) bool { n++; return o.Fields["spec.nodeName"] == node })
+		s.ByField("spec.nodeName", node, pods, "", func(o *Object) bool { n++; return o.Fields.Get("spec.nodeName") == node })
 		if n != want {
 			t.Errorf("%s: %d objects, want %d", node, n, want)
 		}

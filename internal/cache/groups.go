@@ -68,10 +68,10 @@ func (g *groups) wake(r *resource, e *entry, seq int64) {
 	}
 	for _, field := range r.Indexed {
 		if e.object != nil {
-			g.byField[fieldValue{field, e.object.Fields[field]}].wake(seq)
+			g.byField[fieldValue{field, e.object.Fields.Get(field)}].wake(seq)
 		}
-		if e.prev != nil && (e.object == nil || e.prev.Fields[field] != e.object.Fields[field]) {
-			g.byField[fieldValue{field, e.prev.Fields[field]}].wake(seq)
+		if e.prev != nil && (e.object == nil || e.prev.Fields.Get(field) != e.object.Fields.Get(field)) {
+			g.byField[fieldValue{field, e.prev.Fields.Get(field)}].wake(seq)
 		}
 	}
 }

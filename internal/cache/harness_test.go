@@ -51,7 +51,7 @@ func pod(node, app string, n int) []byte {
 }
 
 func isApp(app string) func(*Object) bool {
-	return func(o *Object) bool { return o.Labels["app"] == app }
+	return func(o *Object) bool { return o.Labels.Get("app") == app }
 }
 
 // world is a running cache over a store in memory.

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"sync/atomic"
 
@@ -18,8 +19,8 @@ type Object struct {
 	CreateRevision int64
 	Value          []byte // as in the store, or what Resource.Canonical made of it; without the resourceVersion
 	Recoded        bool   // Value is not what the store has
-	Labels         map[string]string
-	Fields         map[string]string
+	Labels         Pairs
+	Fields         Pairs // those that are empty left out
 	Deleting       bool
 	Err            error // why Index could not read Value, else nil
 
@@ -42,21 +43,35 @@ func (c *Cache) newObject(r *resource, kv store.KV) *Object {
 		m = metaFromKey(strings.TrimPrefix(kv.Key, r.Prefix))
 		c.cfg.Log.Error("stored object is unreadable", "key", kv.Key, "err", err)
 	}
+	uid, labels, fields := m.pack()
 	return &Object{
 		Key:            kv.Key,
 		Namespace:      within(kv.Key, m.Namespace),
 		Name:           within(kv.Key, m.Name),
-		UID:            m.UID,
+		UID:            uid,
 		Revision:       kv.ModRevision,
 		CreateRevision: kv.CreateRevision,
 		Value:          kv.Value,
 		Recoded:        recoded,
-		Labels:         m.Labels,
-		Fields:         m.Fields,
+		Labels:         labels,
+		Fields:         fields,
 		Deleting:       m.Deleting,
 		Err:            err,
 		ledger:         c.memos,
 	}
+}
+
+// pack makes one string of what an Object keeps of its record. It uses m.Fields up.
+func (m *Meta) pack() (uid string, labels, fields Pairs) {
+	maps.DeleteFunc(m.Fields, func(_, value string) bool { return value == "" })
+	scratch := packs.Get().(*[]byte)
+	defer packs.Put(scratch)
+	b := append((*scratch)[:0], m.UID...)
+	b = appendPairs(b, m.Labels)
+	fieldsFrom := len(b)
+	*scratch = appendPairs(b, m.Fields)
+	all := string(*scratch)
+	return all[:len(m.UID)], Pairs(all[len(m.UID):fieldsFrom]), Pairs(all[fieldsFrom:])
 }
 
 // within returns s as a part of key where it is one, so that it needs no memory of its own.

@@ -69,7 +69,7 @@ func shape(i int) (prefix string, opts WatchOptions, filter, belongs func(*Objec
 		belongs = func(o *Object) bool { return o.Namespace == "ns1" }
 	case 2:
 		opts.Field, opts.Value = "spec.nodeName", "n1"
-		belongs = func(o *Object) bool { return o.Fields["spec.nodeName"] == "n1" }
+		belongs = func(o *Object) bool { return o.Fields.Get("spec.nodeName") == "n1" }
 	case 3:
 		filter = isApp("app1")
 		belongs = filter

@@ -65,11 +65,11 @@ func (s *state) get(key string) (*Object, bool) { return s.objects.Get(&Object{K
 // set puts o in the place of prev, either of which may be nil.
 func (s *state) set(prev, o *Object) {
 	for field, tree := range s.indexes {
-		if prev != nil && (o == nil || prev.Fields[field] != o.Fields[field]) {
-			tree.Delete(indexed{value: prev.Fields[field], key: prev.Key})
+		if prev != nil && (o == nil || prev.Fields.Get(field) != o.Fields.Get(field)) {
+			tree.Delete(indexed{value: prev.Fields.Get(field), key: prev.Key})
 		}
 		if o != nil {
-			tree.ReplaceOrInsert(indexed{o.Fields[field], o.Key, o})
+			tree.ReplaceOrInsert(indexed{o.Fields.Get(field), o.Key, o})
 		}
 	}
 	if o != nil {

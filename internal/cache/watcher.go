@@ -243,7 +243,7 @@ func (w *Watcher) judge(e *entry) {
 }
 
 func (w *Watcher) matches(o *Object) bool {
-	if !covers(w.prefix, o.Key) || w.opts.Field != "" && o.Fields[w.opts.Field] != w.opts.Value {
+	if !covers(w.prefix, o.Key) || w.opts.Field != "" && o.Fields.Get(w.opts.Field) != w.opts.Value {
 		return false
 	}
 	return w.filter == nil || w.filter(o)

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"weak"
+
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // held is one object of a view: whole, where it came over a connection; as a server of this process stores it, where
@@ -36,11 +38,11 @@ func (h *held[T]) place() place {
 	return place{h.whole.GetNamespace(), h.whole.GetName()}
 }
 
-func (h *held[T]) labels() map[string]string {
+func (h *held[T]) labels() labels.Labels {
 	if h.stored != nil {
 		return h.stored.Labels()
 	}
-	return h.whole.GetLabels()
+	return labels.Set(h.whole.GetLabels())
 }
 
 // sameAs says whether both are one object at one revision.

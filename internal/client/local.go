@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -33,7 +34,7 @@ type Stored interface {
 	Namespace() string
 	Name() string
 	Revision() int64
-	Labels() map[string]string
+	Labels() labels.Labels
 	// Decode makes the object, in the version that was asked for, with its resourceVersion and without managedFields. The
 	// result is the caller's own.
 	Decode() (runtime.Object, error)

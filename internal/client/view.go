@@ -81,7 +81,7 @@ func (v *View[T]) held(ns string, sel labels.Selector) (out []*held[T]) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	for at, h := range v.items {
-		if (ns == "" || at.namespace == ns) && (sel == nil || sel.Matches(labels.Set(h.labels()))) {
+		if (ns == "" || at.namespace == ns) && (sel == nil || sel.Matches(h.labels())) {
 			out = append(out, h)
 		}
 	}
@@ -96,7 +96,7 @@ func (v *View[T]) Index(name string, of func(T) []string) {
 	if v.indexes[name] != nil {
 		return
 	}
-	ix := &index[T]{of: of, keys: map[string]map[place]*held[T]{}}
+	ix := &index[T]{of: of, keys: map[string]*bucket[T]{}}
 	for at, h := range v.items {
 		if t, ok := v.look(h); ok {
 			ix.add(at, t, h)
@@ -108,11 +108,7 @@ func (v *View[T]) Index(name string, of func(T) []string) {
 // ByIndex returns the shared objects that index name maps to key.
 func (v *View[T]) ByIndex(name, key string) []T {
 	v.mu.RLock()
-	found := v.indexes[name].keys[key]
-	all := make([]*held[T], 0, len(found))
-	for _, h := range found {
-		all = append(all, h)
-	}
+	all := v.indexes[name].all(key)
 	v.mu.RUnlock()
 	return v.lookAll(all)
 }
