@@ -32,6 +32,12 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"image nonsense", 1, "unknown command"},
 		{"image", 0, "pull"},
 		{"kubectl --data-dir " + dir + " get nodes", 1, "start one with `minato up`"},
+		{"image load", 2, "must be given and nothing else"},
+		{"image tag a", 2, "IMAGE and NAME must be given"},
+		{"image rm", 2, "IMAGE is missing; see `minato image rm --help`"},
+		{"image save --format zip x --data-dir " + dir, 2, "must be oci-archive or docker-archive"},
+		{"image push --help", 0, "minato image push --user me:secret"},
+		{"image prune --help", 0, "--dry-run"},
 		{"image pull --user nobody x --data-dir " + dir, 2, "NAME:PASSWORD"},
 		{"down --data-dir " + filepath.Join(dir, "none"), 0, "No cluster was ever started"},
 	} {

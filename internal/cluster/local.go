@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -25,7 +24,9 @@ func (p Paths) LocalSocket() string { return p.Run + "/minato.sock" }
 type LocalAnswer struct {
 	Progress *image.Progress `json:"progress,omitempty"`
 	Images   []image.Image   `json:"images,omitempty"`
-	Bytes    int64           `json:"bytes,omitempty"`
+	Details  []image.Detail  `json:"details,omitempty"`
+	Digest   string          `json:"digest,omitempty"` // of what was pushed
+	Bytes    int64           `json:"bytes,omitempty"`  // that were freed
 	Error    string          `json:"error,omitempty"`
 	Done     bool            `json:"done,omitempty"`
 }
@@ -48,10 +49,7 @@ func (l local) run(ctx context.Context, socket string) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /images", l.list)
-	mux.HandleFunc("DELETE /images", l.remove)
-	mux.HandleFunc("POST /images/load", l.load)
-	mux.HandleFunc("POST /images/pull", l.pull)
+	l.imageVerbs(mux)
 	srv := &http.Server{Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }}
 	return run.With(ctx, func(s *run.Scope) error {
 		s.Go("close", func(ctx context.Context) error { <-ctx.Done(); return srv.Close() })
@@ -62,60 +60,12 @@ func (l local) run(ctx context.Context, socket string) error {
 	})
 }
 
-func (l local) list(w http.ResponseWriter, _ *http.Request) {
-	answer(w, l.images.List(), nil)
-}
-
-func (l local) remove(w http.ResponseWriter, r *http.Request) {
-	answer(w, nil, l.images.Remove(r.Context(), r.FormValue("ref"), image.RemoveOptions{InUse: l.inUse}))
-}
-
-func (l local) load(w http.ResponseWriter, r *http.Request) {
-	imgs, err := l.images.Load(r.Context(), r.Body, image.LoadOptions{Name: r.FormValue("name")})
-	answer(w, imgs, err)
-}
-
-func (l local) pull(w http.ResponseWriter, r *http.Request) {
-	req := image.PullRequest{Ref: r.FormValue("ref")}
-	if body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20)); err == nil && len(body) > 0 {
-		req.Auth = &image.Auth{}
-		if err := json.Unmarshal(body, req.Auth); err != nil {
-			answer(w, nil, err)
-			return
-		}
-	}
-	// lines is never closed: a pull that others share goes on, and tells its progress, after this caller has gone.
-	lines, pulled := make(chan LocalAnswer, 64), make(chan struct{})
-	err := run.With(r.Context(), func(s *run.Scope) error {
-		s.Go("progress", func(context.Context) error {
-			for {
-				select {
-				case line := <-lines:
-					write(w, line)
-				case <-pulled:
-					return nil
-				}
-			}
-		})
-		req.Progress = func(p image.Progress) {
-			select {
-			case lines <- LocalAnswer{Progress: &p}:
-			default: // a slow terminal misses a step, never the end
-			}
-		}
-		img, err := l.images.Pull(s.Context(), req)
-		close(pulled)
-		if err == nil {
-			req.Ref = img.ID
-		}
-		return err
-	})
-	img, _ := l.images.Resolve(req.Ref)
-	answer(w, []image.Image{img}, err)
-}
-
 func answer(w http.ResponseWriter, imgs []image.Image, err error) {
-	line := LocalAnswer{Images: imgs, Done: true}
+	answerWith(w, LocalAnswer{Images: imgs}, err)
+}
+
+func answerWith(w http.ResponseWriter, line LocalAnswer, err error) {
+	line.Done = true
 	if err != nil {
 		line = LocalAnswer{Error: err.Error(), Done: true}
 	}
