@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 
 	"minato.dev/minato/internal/shim/wire"
 )
@@ -61,12 +62,15 @@ func (c *Client) eventsOnce(ctx context.Context, since *uint64, yield func(Event
 // that ends. A terminal's output goes to Out. A reader that is slower than the container slows the container down. The
 // files stay the caller's, who closes them after the return. A restart of the shim ends it with ErrUnavailable.
 func (c *Client) Attach(ctx context.Context, id string, io Stdio) error {
+	return c.AttachFrom(ctx, id, io, nil)
+}
+
+// AttachFrom is Attach that calls joined, unless it is nil, once it follows the output: what the container writes
+// after that is not missed. Who wants all of it calls Start then. Where it fails joined may never be called.
+func (c *Client) AttachFrom(ctx context.Context, id string, io Stdio, joined func()) error {
 	streams, files := io.pass()
-	body, err := json.Marshal(streams)
-	if err != nil {
-		return err
-	}
-	_, err = c.once(ctx, wire.Call{Op: "attach", ID: id, Body: body}, nil, files)
+	streams.Told = joined != nil
+	err := c.attachOnce(ctx, id, streams, files, joined)
 	var remote *remoteError
 	switch {
 	case err == nil || errors.As(err, &remote):
@@ -76,4 +80,28 @@ func (c *Client) Attach(ctx context.Context, id string, io Stdio) error {
 	default:
 		return fmt.Errorf("shim attach: %w: %w", ErrUnavailable, err)
 	}
+}
+
+func (c *Client) attachOnce(ctx context.Context, id string, streams wire.Streams, files []*os.File, joined func()) error {
+	body, err := json.Marshal(streams)
+	if err != nil {
+		return err
+	}
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if err := conn.Send(wire.Call{Op: "attach", ID: id, Body: body}, files...); err != nil {
+		return err
+	}
+	if joined != nil {
+		if _, err := receive(conn, nil); err != nil {
+			return err
+		}
+		joined()
+	}
+	_, err = receive(conn, nil)
+	return err
 }

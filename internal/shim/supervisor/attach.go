@@ -115,7 +115,8 @@ func (s *Supervisor) copyOut(c *container, index int, o *outlet) {
 
 // attach follows a container's output and feeds its input until the container's streams end, the client has closed all
 // of its own, or ctx ends. files are stdin, stdout and stderr of the client, nil where not wanted; attach closes them.
-func (s *Supervisor) attach(ctx context.Context, id string, files [3]*os.File) error {
+// joined is called once nothing of the output can be missed any more.
+func (s *Supervisor) attach(ctx context.Context, id string, files [3]*os.File, joined func()) error {
 	c, err := s.find(id)
 	if err != nil {
 		closeFiles(files[:]...)
@@ -133,6 +134,7 @@ func (s *Supervisor) attach(ctx context.Context, id string, files [3]*os.File) e
 	}
 	s.join(c, a)
 	defer s.leave(c, a)
+	joined()
 	return run.With(ctx, func(sc *run.Scope) error {
 		if files[0] != nil {
 			in := reopen(files[0], unix.O_RDONLY)

@@ -345,7 +345,11 @@ func opAttach(s *Supervisor, ctx context.Context, r *request) (any, *os.File, er
 	}
 	ctx, cancel := s.untilGone(ctx, r)
 	defer cancel()
-	return nil, nil, s.attach(ctx, r.call.ID, files)
+	return nil, nil, s.attach(ctx, r.call.ID, files, func() {
+		if st.Told {
+			_ = r.conn.Send(wire.Reply{}) // a client that has gone ends ctx
+		}
+	})
 }
 
 func opResize(s *Supervisor, _ context.Context, r *request) (any, *os.File, error) {

@@ -21,6 +21,8 @@ type Streams struct {
 	In  bool `json:"in,omitempty"`
 	Out bool `json:"out,omitempty"`
 	Err bool `json:"err,omitempty"`
+	// Told asks attach for an answer, before its last one, once it follows the output.
+	Told bool `json:"told,omitempty"`
 }
 
 // Bodies of the calls that have no type of their own in package shim.
