@@ -204,7 +204,11 @@ func (w *worker) step(ctx context.Context) (wake time.Time, over bool) {
 	w.probes(stop)
 	w.refreshVolumes(now, stop)
 	w.report(plan, stop, now)
-	return earliest(plan.Wake, w.hold.next(now), w.deadline(now), w.renewal(now)), false
+	wake = earliest(plan.Wake, w.hold.next(now), w.deadline(now), w.renewal(now))
+	if t := w.replacing(plan, stop); t.After(now) {
+		wake = earliest(wake, t)
+	}
+	return wake, false
 }
 
 // renewal is when a token or a certificate of the pod is to be replaced. One that is due already waits for the operation

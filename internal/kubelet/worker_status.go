@@ -27,6 +27,9 @@ const (
 	deleteVerb decide.Verb = "delete"
 )
 
+// replaceTime is how long the replacement of a container may take before the status tells of it.
+const replaceTime = time.Second
+
 // report writes the status where it differs from the API's, and deletes the object when a deleted pod is over.
 func (w *worker) report(plan decide.Plan, stop *decide.Stop, now time.Time) {
 	if stop != nil && stop.Gone {
@@ -48,6 +51,7 @@ func (w *worker) report(plan decide.Plan, stop *decide.Stop, now time.Time) {
 		return
 	}
 	switch {
+	case differs && now.Before(w.replacing(plan, stop)):
 	case differs:
 		pod := w.pod
 		w.background(write, func(ctx context.Context) result {
@@ -60,6 +64,29 @@ func (w *worker) report(plan decide.Plan, stop *decide.Stop, now time.Time) {
 			return result{err: w.k.deletePod(ctx, pod)}
 		})
 	}
+}
+
+// replacing is until when the status waits for the next life of a container that was ended because its spec has changed: it
+// begins at once, and nobody is helped by reading of the milliseconds between. Zero, or past: the status does not wait.
+func (w *worker) replacing(plan decide.Plan, stop *decide.Stop) (until time.Time) {
+	if stop != nil || w.all {
+		return time.Time{}
+	}
+	decide.Each(&w.pod.Spec, func(c *corev1.Container, _ decide.Role) {
+		s := w.seen.Latest(c.Name)
+		if s != nil && s.State == seen.Created {
+			s = w.seen.LastExit(c.Name, s)
+		}
+		_, waits := w.waiting[c.Name]
+		_, backsOff := plan.BackingOff[c.Name]
+		if s == nil || s.State != seen.Exited || waits || backsOff || s.Hash == seen.Hash(c) && !w.again[s.ID] {
+			return
+		}
+		if t := s.Finished.Add(replaceTime); t.After(until) {
+			until = t
+		}
+	})
+	return until
 }
 
 // mirrored says that the API has a picture of this static pod to carry its status; where it has none, one is drawn.
