@@ -111,8 +111,10 @@ func TestLogs(t *testing.T) {
 	if st := a.status(t); a.code != 400 || st.Message != "container d is not valid for pod p" {
 		t.Errorf("container: %d %s", a.code, a.body)
 	}
-	if a = do(t, s, "GET", "/api/v1/nodes/n/proxy/stats/summary?x=y", ""); a.body != "kubelet /stats/summary?x=y" {
-		t.Errorf("node proxy: %d %s", a.code, a.body)
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+		if a = do(t, s, method, "/api/v1/nodes/n/proxy/stats/summary?x=y", ""); a.body != "kubelet /stats/summary?x=y" {
+			t.Errorf("node proxy, %s: %d %s", method, a.code, a.body)
+		}
 	}
 }
 

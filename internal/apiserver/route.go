@@ -149,7 +149,8 @@ func (c *call) subVerb() (func(*call) error, error) {
 	if c.sub = c.res.Sub(c.info.Subresource); c.sub == nil {
 		return nil, notServed()
 	}
-	if c.info.Verb == "deletecollection" || !can(c.sub, c.info.Verb) {
+	asks := c.sub.Name == "proxy" && c.r.Method == http.MethodOptions // which has no verb
+	if c.info.Verb == "deletecollection" || !asks && !can(c.sub, c.info.Verb) {
 		return nil, methodNotAllowed()
 	}
 	switch c.sub.Name {
@@ -240,7 +241,16 @@ func (s *Server) ofGroup(path string) bool {
 	return false
 }
 
+// serveText serves a document for anyone who checks tokens.
 func serveText(w http.ResponseWriter, r *http.Request, mediaType string, body []byte) {
+	if r.Method != http.MethodGet {
+		writeStatus(w, r, methodNotAllowed())
+		return
+	}
+	if err := negotiate.Only(r, mediaType); err != nil {
+		writeStatus(w, r, err)
+		return
+	}
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	writeBody(w, r, http.StatusOK, mediaType, body)
 }
