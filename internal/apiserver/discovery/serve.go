@@ -66,12 +66,23 @@ func wantsAggregated(accept string) (negotiate.Media, bool) {
 }
 
 func servePlain(w http.ResponseWriter, r *http.Request, d *document) {
-	out, err := negotiate.ChoosePlain(r)
+	choose := negotiate.ChoosePlain
+	if lists(r.URL.Path) || strings.Contains(r.Header.Get("Accept"), "as=APIGroupDiscoveryList") {
+		choose = func(r *http.Request) (negotiate.Output, error) { return negotiate.Choose(r, false) }
+	}
+	out, err := choose(r)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
 	write(w, r, d, out, "")
+}
+
+// lists says whether path is that of all groups or of one. Upstream's aggregator answers these, as it does who asks for the
+// aggregated form, and refuses an encoding in other words than its router does.
+func lists(path string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(path, "/"), "/apis")
+	return ok && strings.Count(rest, "/") <= 1
 }
 
 // write sends d; params are added to the content type.

@@ -70,6 +70,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // more rights, and in the log of who fails.
 func root(name string, checks []Check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff") // upstream has it here and not with a single check
 		query := r.URL.Query()
 		report, failed := run(r.Context(), checks, query["exclude"])
 		if failed {

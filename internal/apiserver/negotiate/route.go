@@ -19,7 +19,19 @@ func Produces(r *http.Request, list bool) error {
 	if list {
 		all = append(all, names([]Media{JSON, Protobuf}, ";stream=watch")...)
 	}
-	return routing(http.StatusNotAcceptable, "406: Not Acceptable\n\nAvailable representations: "+strings.Join(all, ", "))
+	return unproducible(all)
+}
+
+// Only is Produces for a document that has one form alone.
+func Only(r *http.Request, mediaType string) error {
+	if named(r.Header.Get("Accept"), []string{mediaType}) {
+		return nil
+	}
+	return unproducible([]string{mediaType})
+}
+
+func unproducible(available []string) error {
+	return routing(http.StatusNotAcceptable, "406: Not Acceptable\n\nAvailable representations: "+strings.Join(available, ", "))
 }
 
 // Consumes checks that the Content-Type is one of accepted, as upstream's router does for patches.
