@@ -324,7 +324,8 @@ static void own_keyring(struct request *r)
 		fail("unable to mod keyring permissions: %s", why(errno));
 }
 
-// wait_for_start lets the shim's side go on, and then waits until somebody opens the fifo, as libcontainer's init does.
+// wait_for_start lets the shim's side go on, and then waits until somebody opens the fifo, as libcontainer's init does. The
+// one descriptor that stays open is the fifo's: who reads it hears its end when the program is executed, and not before.
 static void wait_for_start(int proc, int fifo)
 {
 	char path[64];
@@ -334,8 +335,9 @@ static void wait_for_start(int proc, int fifo)
 	close(report_fd);
 	snprintf(path, sizeof path, "self/fd/%d", fifo);
 	signal(SIGPIPE, SIG_IGN);
+	int fd;
 	for (;;) {
-		int fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
+		fd = openat(proc, path, O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
 			_exit(1);
 		if (write(fd, "0", 1) == 1)
@@ -345,7 +347,10 @@ static void wait_for_start(int proc, int fifo)
 		close(fd);
 	}
 	signal(SIGPIPE, SIG_DFL);
-	syscall(SYS_close_range, 3, ~0U, 0);
+	if (fd == 3 || dup3(fd, 3, O_CLOEXEC) == 3)
+		syscall(SYS_close_range, 4, ~0U, 0);
+	else
+		syscall(SYS_close_range, 3, ~0U, 0);
 }
 
 static void guest(struct request *r)
@@ -383,8 +388,10 @@ static void guest(struct request *r)
 	if (h->steps)
 		wait_for_start(proc, fifo);
 	execve(program, r->args, r->env);
-	if (h->steps)
-		_exit(255); // nobody listens any more
+	if (h->steps) { // nobody listens any more but who reads the container's log
+		dprintf(2, "exec %s: %s\n", program, why(errno));
+		_exit(255);
+	}
 	fail("exec %s: %s", program, why(errno));
 }
 

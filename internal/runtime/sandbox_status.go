@@ -57,6 +57,9 @@ func (s *Server) sandboxStatus(rec *ledger.Sandbox) *api.PodSandboxStatus {
 		Network: &api.PodSandboxNetworkStatus{},
 		Linux:   &api.LinuxPodSandboxStatus{Namespaces: &api.Namespace{Options: modes(c)}},
 	}
+	if st.State != api.PodSandboxState_SANDBOX_READY {
+		return st // its addresses may be another pod's by now
+	}
 	for i, ip := range rec.IPs {
 		if i == 0 {
 			st.Network.Ip = ip

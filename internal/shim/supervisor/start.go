@@ -131,8 +131,9 @@ func (s *Supervisor) execFifo(id string) string { return filepath.Join(s.jailRoo
 // lookAgain is how long to wait for the byte of an init that may have written it to a keeper that has died since.
 const lookAgain = 100 * time.Millisecond
 
-// release opens the fifo that init waits at and takes the byte that init writes when it goes on. Where that went to
-// somebody who had opened the fifo before us and has died, init is seen to have gone on.
+// release opens the fifo that init waits at, takes the byte that init writes when it goes on, and waits for the fifo's end,
+// which comes with the execution of the container's program: who enters the container then meets that and not init. Where
+// the byte went to somebody who had opened the fifo before us and has died, init is seen to have gone on.
 func release(fifo string, pid, pidfd int) error {
 	f, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -145,23 +146,25 @@ func release(fifo string, pid, pidfd int) error {
 	}
 	defer unix.Close(fd)
 	_ = unix.SetNonblock(fd, true)
-	deadline := time.Now().Add(startTimeout)
+	begun, deadline := false, time.Now().Add(startTimeout)
 	for {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
 		ready, err := unix.Poll(p, int(lookAgain.Milliseconds()))
 		var buf [16]byte
-		if n, _ := unix.Read(fd, buf[:]); n > 0 {
-			return removeIfThere(fifo)
-		}
+		n, failed := unix.Read(fd, buf[:])
+		begun = begun || n > 0
+		ended, dead, late := n == 0 && failed == nil, p[1].Revents != 0, time.Now().After(deadline)
 		switch {
+		case begun && (ended || dead || late), (ready == 0 || ended) && !dead && !waitsAtFifo(pid):
+			return removeIfThere(fifo)
 		case err != nil && err != unix.EINTR:
 			return os.NewSyscallError("poll", err)
-		case p[1].Revents != 0:
+		case dead:
 			return errors.New("init died before it could be started")
-		case ready == 0 && !waitsAtFifo(pid):
-			return removeIfThere(fifo)
-		case time.Now().After(deadline):
+		case late:
 			return errors.New("init does not go on")
+		case ended && ready > 0: // it wrote to nobody and opens the fifo again: nothing tells when
+			_, _ = unix.Poll(p[1:], 1)
 		}
 	}
 }

@@ -1,0 +1,64 @@
+package cri
+
+import (
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+	api "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// kmsg makes a node of the kernel's log, which nobody has by default.
+func (r *run) kmsg() string {
+	dir, err := os.MkdirTemp(r.dir, "dev")
+	r.must("device", err)
+	path := filepath.Join(dir, "log")
+	r.must("device", unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 11))))
+	r.must("device", os.Chmod(path, 0o666))
+	return path
+}
+
+func device(host, inside, permissions string) func(*api.ContainerConfig) {
+	return func(c *api.ContainerConfig) {
+		c.Devices = []*api.Device{{HostPath: host, ContainerPath: inside, Permissions: permissions}}
+		sec(c).Capabilities = &api.Capability{AddCapabilities: []string{"SYSLOG"}} // the kernel wants it of who reads its log
+	}
+}
+
+const opens = "true 2>/dev/null </dev/x && echo read || echo no; true 2>/dev/null >/dev/x && echo write || echo no"
+
+var devices = []check{
+	{"what everyone has", func(r *run) {
+		r.sh("ls /dev | tr '\\n' ' '; echo x >/dev/null && head -c 2 /dev/zero | wc -c; ls -l /dev/ptmx | sed 's/.* //'", nil)
+	}, "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero 2\npts/ptmx\n"},
+	{"none of the node's", func(r *run) {
+		r.sh("mknod /dev/x c 1 11 && "+opens+"; mknod /dev/y b 8 0 && (head -c 1 /dev/y 2>/dev/null || echo no)", nil)
+	}, "no\nno\nno\n"},
+	{"to read and write", func(r *run) { r.sh(opens, device(r.kmsg(), "/dev/x", "rw")) }, "read\nwrite\n"},
+	{"to read", func(r *run) { r.sh(opens, device(r.kmsg(), "/dev/x", "r")) }, "read\nno\n"},
+	{"to write", func(r *run) { r.sh(opens, device(r.kmsg(), "/dev/x", "w")) }, "no\nwrite\n"},
+	{"in a new directory", func(r *run) {
+		r.sh("stat -c '%F %t %T' /dev/deep/er/x", device(r.kmsg(), "/dev/deep/er/x", "rwm"))
+	}, "character special file 1 b\n"},
+	{"a directory of devices", func(r *run) {
+		r.sh("stat -c %F /dev/logs/log", device(filepath.Dir(r.kmsg()), "/dev/logs", "rw"))
+	}, "character special file\n"},
+	{"not a device", func(r *run) {
+		dir := r.volume()
+		r.sh("true", device(filepath.Join(dir, "file"), "/dev/x", "rw"))
+		r.sh("true", device(filepath.Join(dir, "nowhere"), "/dev/x", "rw"))
+	}, "create: refused\ncreate: refused\n"},
+	{"a user's, who has no capability", func(r *run) {
+		r.sh(opens, func(c *api.ContainerConfig) {
+			device(r.kmsg(), "/dev/x", "rw")(c)
+			sec(c).RunAsUser = number(1000)
+		})
+	}, "no\nwrite\n"},
+	{"all of them", func(r *run) {
+		pod, pc := r.pod(privilegedPod)
+		r.shIn(pod, pc, "mknod /dev/x c 1 11 && "+opens, privileged)
+	}, "read\nwrite\n"},
+	{"an unknown CDI device", func(r *run) {
+		r.sh("true", func(c *api.ContainerConfig) { c.CDIDevices = []*api.CDIDevice{{Name: "vendor.example/none=0"}} })
+	}, "create: refused\n"},
+}

@@ -1,0 +1,96 @@
+package cri
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"minato.dev/minato/internal/cri"
+	"minato.dev/minato/internal/image"
+	"minato.dev/minato/internal/network"
+	scope "minato.dev/minato/internal/run"
+	"minato.dev/minato/internal/runtime"
+	"minato.dev/minato/internal/runtime/cgroup"
+	"minato.dev/minato/internal/runtime/pin"
+	"minato.dev/minato/internal/shim"
+)
+
+// ours is our runtime in this process.
+func ours(t *testing.T, archives [][]byte) *side {
+	dir, err := os.MkdirTemp("/run", "mcri")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { // a pod's own root must come through
+		t.Fatal(err)
+	}
+	s := &side{name: "ours", dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-cri-%d", os.Getpid()), dial: (&net.Dialer{}).DialContext, listen: net.Listen}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	images, err := image.Open(image.Config{Dir: filepath.Join(s.dir, "images"), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range archives {
+		if _, err := images.Load(t.Context(), reader(a), image.LoadOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pods := netip.MustParsePrefix("10.96.1.0/24")
+	nw, err := network.New(network.Config{Bridge: "mcri0", PodCIDR: pods, ClusterCIDR: pods, ServiceCIDR: netip.MustParsePrefix("10.97.0.0/16"),
+		StateDir: filepath.Join(s.dir, "network"), Table: "mcri", Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := runtime.Config{Root: filepath.Join(s.dir, "runtime"), RunDir: filepath.Join(dir, "r"), Socket: filepath.Join(dir, "cri.sock"),
+		Shim:   shim.Config{Binary: os.Getenv("MINATO_SHIM"), RunDir: filepath.Join(dir, "s"), Cgroup: s.cgroup + "/shim", Log: log},
+		Images: images, Network: nw, Log: log, Version: "1.0.0"}
+	server, err := runtime.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	tasks, ready := scope.NewScope(ctx), make(chan struct{})
+	tasks.Go("runtime", func(ctx context.Context) error { return server.Run(ctx, func() { close(ready) }) })
+	select {
+	case <-ready:
+	case <-tasks.Context().Done():
+		t.Fatal(tasks.Wait())
+	}
+	if s.Client, err = cri.Dial(t.Context(), cfg.Socket); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		errs := []error{s.Close()}
+		cancel()
+		if err := tasks.Wait(); !errors.Is(err, context.Canceled) {
+			errs = append(errs, err)
+		}
+		if err := errors.Join(append(errs, endOurs(cfg, nw, dir, s.cgroup))...); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// endOurs takes away what outlives a runtime.
+func endOurs(cfg runtime.Config, nw *network.Network, dir, group string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var errs []error
+	c, err := shim.Ensure(ctx, cfg.Shim)
+	if err == nil {
+		errs = append(errs, c.Shutdown(ctx), c.Close())
+	}
+	tree, found := cgroup.Find()
+	if found == nil {
+		found = tree.Remove(ctx, group)
+	}
+	return errors.Join(append(errs, err, found, nw.Teardown(ctx), pin.CloseRoom(cfg.RunDir), os.RemoveAll(dir))...)
+}
