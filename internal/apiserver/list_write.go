@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -29,54 +30,60 @@ func (c *call) answerList(p *page) error {
 	if c.out.Media == negotiate.Protobuf {
 		return c.protobufList(p, gvk)
 	}
-	items := make([]cache.Rendering, len(p.objects))
-	for i, o := range p.objects {
-		item, err := c.res.itemRendered(o)
-		if err != nil {
-			return err
-		}
-		items[i] = item
-	}
-	return c.jsonList(items, p.meta, gvk)
+	return c.jsonList(p, gvk)
 }
 
 // jsonList frames rendered items by hand.
-func (c *call) jsonList(items []cache.Rendering, lm metav1.ListMeta, gvk schema.GroupVersionKind) error {
-	m, err := json.Marshal(lm)
+func (c *call) jsonList(p *page, gvk schema.GroupVersionKind) error {
+	m, err := json.Marshal(p.meta)
 	if err != nil {
 		return err
 	}
-	head := `{"kind":"` + gvk.Kind + `","apiVersion":"` + gvk.GroupVersion().String() + `","metadata":` + string(m) + `,"items":[`
-	size := len(head) + len(endOfItems) + max(0, len(items)-1)
-	for _, item := range items {
-		size += item.Len()
-	}
-	body := func(b *body) {
-		b.string(head)
+	fill := func(b *body) error {
+		b.string(`{"kind":"` + gvk.Kind + `","apiVersion":"` + gvk.GroupVersion().String() + `","metadata":` + string(m) + `,"items":[`)
 		var scratch []byte
-		for i, item := range items {
+		for i, o := range p.objects {
 			if i > 0 {
 				b.string(",")
+			}
+			item, err := c.res.itemRendered(o)
+			if err != nil {
+				return err
 			}
 			scratch = item.AppendTo(scratch[:0])
 			b.bytes(scratch)
 		}
 		b.string(endOfItems)
-	}
-	if c.out.Media == negotiate.JSON && !c.out.Pretty {
-		c.sendBody(size, body)
 		return nil
 	}
-	var whole bytes.Buffer
-	whole.Grow(size)
-	if err := writeThrough(&whole, body); err != nil {
+	if err := c.readable(p.objects); err != nil {
 		return err
+	}
+	if c.out.Media == negotiate.JSON && !c.out.Pretty {
+		return c.sendRendered(fill)
+	}
+	var whole bytes.Buffer
+	if writeErr := writeThrough(&whole, func(b *body) { err = fill(b) }); err != nil || writeErr != nil {
+		return errors.Join(err, writeErr)
 	}
 	finished, err := finishJSON(bytes.TrimSuffix(whole.Bytes(), []byte("\n")), c.out)
 	if err != nil {
 		return err
 	}
 	c.send(http.StatusOK, finished)
+	return nil
+}
+
+// readable finds those of the objects whose stored bytes are damaged, while there is still time to answer with that.
+func (c *call) readable(objects []*cache.Object) error {
+	for _, o := range objects {
+		if o.Err == nil {
+			continue
+		}
+		if _, err := c.res.object(o); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

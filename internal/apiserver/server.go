@@ -59,6 +59,8 @@ type resource struct {
 	*api.Resource
 	memo int                    // number of this version's renderings in cache.Object.Memo
 	plan func() *transcode.Plan // see planOf
+	// metaPlan is plan for the metadata alone.
+	metaPlan func() *transcode.Plan
 
 	watchers atomic.Int64 // over connections, now
 	// deprecated is what every caller is warned of, "" for a version that stays.
@@ -126,16 +128,16 @@ func (s *Server) Objects() *Objects { return s.objects }
 // newCache registers all served resources and returns the cache of the stored ones.
 func (s *Server) newCache() (*cache.Cache, error) {
 	cc := cache.Config{SoleWriter: s.cfg.SoleWriter, Log: s.log}
-	numbers := map[string]int{}
+	numbers := 0
 	for _, r := range api.All() {
-		res := &resource{Resource: r, plan: planOf(r), deprecated: deprecation(r.GVK())}
+		res := &resource{Resource: r, plan: planOf(r), metaPlan: metaPlanOf(r), deprecated: deprecation(r.GVK())}
 		s.resources[r.GVR()] = res
 		s.versions[r.GroupVersion] = true
 		if !r.Stored() {
 			continue
 		}
-		res.memo = numbers[r.Prefix] * memoKinds
-		numbers[r.Prefix]++
+		res.memo = numbers
+		numbers += memoKinds
 		s.kinds[r.GroupResource()] = res
 	}
 	for _, r := range api.Stored() {

@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -61,7 +62,11 @@ func TestRememberedCellsAge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := r.appendCells(nil, obj, now)
+			row, err := r.cells(obj, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := json.Marshal(row)
 			if err != nil {
 				t.Fatal(err)
 			}

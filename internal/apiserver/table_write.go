@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"reflect"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,40 +17,41 @@ import (
 // tableList frames remembered rows by hand, in compact JSON.
 func (c *call) tableList(objects []*cache.Object, lm metav1.ListMeta, o *metav1.TableOptions) error {
 	head, err := c.tableHead(lm, o)
+	if err == nil {
+		err = c.readable(objects)
+	}
 	if err != nil {
 		return err
 	}
-	cells, items := make([]cache.Rendering, len(objects)), make([]cache.Rendering, len(objects))
 	name := objectName(c.res, o.IncludeObject)
-	size, now := len(head)+len(endOfItems)+max(0, len(objects)-1), c.s.cfg.Now()
-	for i, obj := range objects {
-		if cells[i], err = c.res.cellsJSON(obj, now); err != nil {
-			return err
-		}
-		if items[i], err = c.res.rowObject(obj, o.IncludeObject, c.out.Version); err != nil {
-			return err
-		}
-		size += len(rowHead) + cells[i].Len() - cellsHead + len(rowObject) + len(name) + max(items[i].Len()-brace(name), 0) + len(rowTail)
-	}
-	c.sendBody(size, func(b *body) {
-		var scratch []byte
+	now := c.s.cfg.Now()
+	return c.sendRendered(func(b *body) error {
 		b.bytes(head)
-		for i := range objects {
+		var scratch []byte
+		for i, obj := range objects {
+			cells, err := c.res.cellsJSON(obj, now)
+			if err != nil {
+				return err
+			}
+			item, err := c.res.rowObject(obj, o.IncludeObject, c.out.Version)
+			if err != nil {
+				return err
+			}
 			if i > 0 {
 				b.string(",")
 			}
 			b.string(rowHead)
-			scratch = cells[i].AppendTo(scratch[:0])
+			scratch = cells.AppendTo(scratch[:0])
 			b.bytes(scratch[cellsHead:])
 			b.string(rowObject)
 			b.string(name)
-			scratch = items[i].AppendTo(scratch[:0])
+			scratch = item.AppendTo(scratch[:0])
 			b.bytes(scratch[min(brace(name), len(scratch)):])
 			b.string(rowTail)
 		}
 		b.string(endOfItems)
+		return nil
 	})
-	return nil
 }
 
 // What stands around the parts of a row.
@@ -94,6 +96,9 @@ func (r *resource) rowObject(o *cache.Object, include metav1.IncludeObjectPolicy
 		kind = r.memo + memoOldMetadata
 	}
 	return o.Rendered(kind, nil, func() ([]byte, error) {
+		if b := r.transcodedMetadata(o, version); b != nil {
+			return b, nil
+		}
 		m, err := r.metadataOf(o)
 		if err != nil {
 			return nil, err
@@ -122,21 +127,24 @@ func (r *resource) cellsJSON(o *cache.Object, now time.Time) (cache.Rendering, e
 		if err != nil {
 			return nil, err
 		}
-		b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, at), at)
-		if b, err = r.appendCells(b, obj, now); err != nil {
+		cells, err := r.cells(obj, now)
+		if err != nil {
 			return nil, err
 		}
+		until := now
 		for _, d := range steady {
-			later, err := r.appendCells(nil, obj, now.Add(d))
+			later, err := r.cells(obj, now.Add(d))
 			if err != nil {
 				return nil, err
 			}
-			if bytes.Equal(later, b[cellsHead:]) {
-				binary.BigEndian.PutUint64(b[8:], uint64(now.Add(d).UnixNano()))
+			if reflect.DeepEqual(later, cells) {
+				until = now.Add(d)
 				break
 			}
 		}
-		return b, nil
+		j, err := json.Marshal(cells)
+		b := binary.BigEndian.AppendUint64(make([]byte, 0, cellsHead+len(j)), at)
+		return append(binary.BigEndian.AppendUint64(b, uint64(until.UnixNano())), j...), err
 	})
 }
 
@@ -146,13 +154,4 @@ func (r *resource) rowSource(o *cache.Object) (runtime.Object, error) {
 		return r.light(o)
 	}
 	return r.object(o)
-}
-
-func (r *resource) appendCells(b []byte, obj runtime.Object, now time.Time) ([]byte, error) {
-	cells, err := r.cells(obj, now)
-	if err != nil {
-		return nil, err
-	}
-	j, err := json.Marshal(cells)
-	return append(b, j...), err
 }

@@ -6,7 +6,10 @@ import (
 	"strconv"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/negotiate"
 	"minato.dev/minato/internal/apiserver/transcode"
 	"minato.dev/minato/internal/cache"
 )
@@ -33,6 +36,20 @@ func planOf(r *api.Resource) func() *transcode.Plan {
 	})
 }
 
+// metaPlanOf is planOf for what of an object is a PartialObjectMetadata.
+func metaPlanOf(r *api.Resource) func() *transcode.Plan {
+	return sync.OnceValue(func() *transcode.Plan {
+		if !r.Stored() || r.Kind == "DaemonSet" || decoration(r) { // see hideTemplateGeneration
+			return nil
+		}
+		plan, err := transcode.Compile(reflect.TypeFor[metav1.PartialObjectMetadata]())
+		if err != nil {
+			return nil // tests hold that there is one
+		}
+		return plan
+	})
+}
+
 var transcodings = sync.Pool{New: func() any { return new([]byte) }}
 
 // transcoded is a cached object in JSON without its kind, made of its bytes; nil where it has to be decoded.
@@ -44,12 +61,47 @@ func (r *resource) transcoded(o *cache.Object) []byte {
 	if err != nil {
 		return nil
 	}
+	return transcodeWith(r.plan(), nil, raw, o.Revision)
+}
+
+// transcodedMetadata is what of a cached object goes with its row, made of its bytes; nil where it has to be decoded.
+func (r *resource) transcodedMetadata(o *cache.Object, version string) []byte {
+	if r.metaPlan == nil || r.metaPlan() == nil {
+		return nil
+	}
+	raw, err := rawMessage(o.Value)
+	if err != nil {
+		return nil
+	}
+	metas, begin, size := 0, 0, 0
+	for at := 0; at < len(raw); {
+		number, value, n, err := nextField(raw[at:])
+		if err != nil {
+			return nil
+		}
+		if number == 1 && value != nil {
+			metas, begin, size = metas+1, at, n
+		}
+		at += n
+	}
+	if metas != 1 {
+		return nil
+	}
+	name := `{"kind":"` + string(negotiate.Metadata) + `","apiVersion":"meta.k8s.io/` + version + `",`
+	return transcodeWith(r.metaPlan(), []byte(name), raw[begin:begin+size], o.Revision)
+}
+
+// transcodeWith renders a message. What is not nil of name stands in the place of the opening brace.
+func transcodeWith(plan *transcode.Plan, name, raw []byte, revision int64) []byte {
 	scratch := transcodings.Get().(*[]byte)
 	defer transcodings.Put(scratch)
-	b, err := r.plan().Append((*scratch)[:0], raw, strconv.FormatInt(o.Revision, 10))
+	b, err := plan.Append((*scratch)[:0], raw, strconv.FormatInt(revision, 10))
 	if err != nil {
 		return nil
 	}
 	*scratch = b
-	return bytes.Clone(b)
+	if name == nil {
+		return bytes.Clone(b)
+	}
+	return append(append(make([]byte, 0, len(name)+len(b)-1), name...), b[1:]...)
 }

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"bytes"
+	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
@@ -44,6 +45,18 @@ func TestTranscodedIsServed(t *testing.T) {
 	want, err := encodeItem(obj)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("transcoded %s\nencoded %s (%v)", got, want, err)
+	}
+	r.metaPlan = metaPlanOf(r.Resource)
+	m, err := r.metadataOf(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.TypeMeta = metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"}
+	if want, err = json.Marshal(m); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.transcodedMetadata(o, "v1"); !bytes.Equal(got, want) {
+		t.Errorf("metadata transcoded %s\nencoded %s", got, want)
 	}
 	light, err := r.light(o)
 	if err != nil {

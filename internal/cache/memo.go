@@ -14,7 +14,7 @@ const (
 	memoSweep    = time.Minute // a memo that nobody used for one to two of these is dropped
 	memoTries    = 8           // how far one insertion moves the clock's hand when the budget is used up
 	memoOverhead = 128
-	packBeyond   = 4 << 20 // bytes of memos from which new ones are packed: a few stay quick to read, many stay small
+	packBeyond   = 1 << 20 // bytes of memos from which new ones are packed: a few stay quick to read, many stay small
 	packFrom     = 512     // shorter ones gain nothing
 )
 
@@ -31,6 +31,7 @@ type memo struct {
 type Rendering struct {
 	data []byte
 	size int
+	dict *s2.Dict // by which data is packed, where it is shorter than size; may be nil
 }
 
 // Len is the length of the encoding.
@@ -43,7 +44,7 @@ func (r Rendering) AppendTo(b []byte) []byte {
 	}
 	n := len(b)
 	b = slices.Grow(b, r.size)[:n+r.size]
-	if _, err := s2.Decode(b[n:], r.data); err != nil {
+	if err := r.unpack(b[n:]); err != nil {
 		panic(fmt.Sprintf("cache: unpack a rendering: %v", err)) // we packed it
 	}
 	return b
@@ -56,22 +57,6 @@ func (r Rendering) bytes() []byte {
 	}
 	return r.AppendTo(nil)
 }
-
-// packed is the rendering in less memory, where that is much less. Its packed form is never as long as the plain one.
-func (r Rendering) packed() Rendering {
-	if r.size < packFrom {
-		return r
-	}
-	scratch := packs.Get().(*[]byte)
-	defer packs.Put(scratch)
-	*scratch = s2.Encode((*scratch)[:cap(*scratch)], r.data)
-	if len(*scratch) > r.size*3/4 {
-		return r
-	}
-	return Rendering{slices.Clone(*scratch), r.size}
-}
-
-var packs = sync.Pool{New: func() any { return new([]byte) }}
 
 // Memo returns the encoding of the object that kind stands for, made by render at the first call and remembered while the
 // cache's budget for that lasts. The bytes are shared. Kinds are small numbers that the caller chooses.
@@ -91,7 +76,7 @@ func (o *Object) Rendered(kind int, valid func([]byte) bool, render func() ([]by
 		return m.Rendering, nil
 	}
 	data, err := render()
-	r := Rendering{data, len(data)}
+	r := Rendering{data: data, size: len(data)}
 	if err == nil && o.ledger != nil {
 		o.ledger.add(o, kind, r, m)
 	}
@@ -118,6 +103,7 @@ type ledger struct {
 	many atomic.Bool // bytes is beyond packBeyond
 
 	mu    sync.Mutex
+	kinds map[int]*packer
 	bytes int
 	ring  []*memo
 	hand  int
@@ -125,14 +111,14 @@ type ledger struct {
 	armed bool
 }
 
-func newLedger(budget int) *ledger { return &ledger{budget: budget} }
+func newLedger(budget int) *ledger { return &ledger{budget: budget, kinds: map[int]*packer{}} }
 
 func (m *memo) cost() int { return len(m.data) + memoOverhead }
 
 // add remembers r in the place of old, which may be nil.
 func (l *ledger) add(o *Object, kind int, r Rendering, old *memo) {
-	if l.many.Load() {
-		r = r.packed()
+	if l.many.Load() && r.size >= packFrom {
+		r = pack(r.data, l.dictionary(kind, r.data))
 	}
 	m := &memo{kind: kind, Rendering: r, owner: o}
 	l.mu.Lock()
@@ -152,6 +138,18 @@ func (l *ledger) add(o *Object, kind int, r Rendering, old *memo) {
 	l.many.Store(l.bytes > packBeyond)
 	setMemos(o, func(list []*memo) []*memo { return append(list, m) })
 	l.arm()
+}
+
+// dictionary returns by what a rendering of this kind is to be packed.
+func (l *ledger) dictionary(kind int, data []byte) *s2.Dict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.kinds[kind]
+	if p == nil {
+		p = &packer{}
+		l.kinds[kind] = p
+	}
+	return p.dictionary(data)
 }
 
 // room makes place for n bytes where unused memos allow it.
@@ -231,6 +229,7 @@ func (l *ledger) sweep() {
 		return
 	}
 	l.ring = nil
+	clear(l.kinds)
 }
 
 func (l *ledger) stop() {
