@@ -22,7 +22,7 @@ is pushed. Plain HTTP is spoken only to registries on this machine.`,
   minato image push --user me:secret registry.example.org/web:1`,
 		Args: exactly(1, "IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			body, err := credentials(user)
+			body, err := e.credentials(c.Context(), user, args[0])
 			if err != nil {
 				return err
 			}

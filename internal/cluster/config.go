@@ -18,19 +18,26 @@ const DefaultDataDir = "/var/lib/minato"
 // DefaultRegistries is where mirrors of registries are named.
 const DefaultRegistries = "/etc/minato/registries"
 
+// DefaultRegistriesFile is where k3s users write the same things.
+const DefaultRegistriesFile = "/etc/minato/registries.yaml"
+
 // Config is what a user can say about a cluster. It is valid once Complete has returned no error.
 type Config struct {
-	DataDir     string
-	Port        int    // of the API server
-	BindAddress string // that the API server and the kubelet listen on
-	NodeName    string
-	NodeIP      string // address that the node is known by; empty: found out
-	PodCIDR     string // pods of the whole cluster; empty: chosen at the first start
-	ServiceCIDR string // ClusterIPs; empty: chosen at the first start
-	Registries  string // directory of <registry host>/hosts.toml: mirrors of registries, as containerd reads them
-	Context     string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
-	Version     string
-	Log         *slog.Logger
+	DataDir        string
+	Port           int    // of the API server
+	BindAddress    string // that the API server and the kubelet listen on
+	NodeName       string
+	NodeIP         string // address that the node is known by; empty: found out
+	PodCIDR        string // pods of the whole cluster; empty: chosen at the first start
+	ServiceCIDR    string // ClusterIPs; empty: chosen at the first start
+	Registries     string // directory of <registry host>/hosts.toml: mirrors of registries, as containerd reads them
+	RegistriesFile string // mirrors, trust and logins of registries in the form of k3s's registries.yaml
+	// CredentialConfig and CredentialDir are the kubelet's credential providers: a CredentialProviderConfig and where the
+	// programs are that it names; empty: none.
+	CredentialConfig, CredentialDir string
+	Context                         string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
+	Version                         string
+	Log                             *slog.Logger
 }
 
 // Complete fills in defaults and checks everything that can be checked without touching the machine.
@@ -52,8 +59,17 @@ func (c Config) Complete() (Config, error) {
 	if c.Registries == "" {
 		c.Registries = DefaultRegistries
 	}
-	if c.Registries, err = filepath.Abs(c.Registries); err != nil {
-		return c, fmt.Errorf("--registries-dir %q: %w", c.Registries, err)
+	if c.RegistriesFile == "" {
+		c.RegistriesFile = DefaultRegistriesFile
+	}
+	for flag, path := range map[string]*string{"--registries-dir": &c.Registries, "--registries-file": &c.RegistriesFile,
+		"--image-credential-provider-config": &c.CredentialConfig, "--image-credential-provider-bin-dir": &c.CredentialDir} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return c, fmt.Errorf("%s %q: %w", flag, *path, err)
+		}
 	}
 	if c.NodeName == "" {
 		host, err := os.Hostname()
@@ -75,6 +91,9 @@ func (c Config) check() error {
 	}
 	if _, err := netip.ParseAddr(c.BindAddress); err != nil {
 		errs = append(errs, fmt.Errorf("--bind-address %q: must be an IP address, for example 0.0.0.0 or 127.0.0.1", c.BindAddress))
+	}
+	if (c.CredentialConfig == "") != (c.CredentialDir == "") {
+		errs = append(errs, errors.New("--image-credential-provider-config and --image-credential-provider-bin-dir must be given together"))
 	}
 	if c.NodeIP != "" {
 		if ip, err := netip.ParseAddr(c.NodeIP); err != nil || !ip.Is4() || ip.IsLoopback() || ip.IsUnspecified() {

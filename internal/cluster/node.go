@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/credential"
 	"minato.dev/minato/internal/cri"
 	"minato.dev/minato/internal/failpoint"
 	"minato.dev/minato/internal/image"
@@ -77,7 +79,7 @@ func (a *assembly) network() (*network.Network, error) {
 
 // images opens the image store and puts the built-in image into it.
 func (a *assembly) images(ctx context.Context) (*image.Store, error) {
-	st, err := image.Open(image.Config{Dir: a.paths.Images(), HostsDir: a.cfg.Registries, Log: a.log.With("room", "image"), UserAgent: "minato/" + a.cfg.Version})
+	st, err := image.Open(image.Config{Dir: a.paths.Images(), HostsDir: a.cfg.Registries, RegistriesFile: a.cfg.RegistriesFile, Log: a.log.With("room", "image"), UserAgent: "minato/" + a.cfg.Version})
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +121,13 @@ func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func())
 		if err != nil {
 			return err
 		}
+		logins, err := a.credentials()
+		if err != nil {
+			return err
+		}
 		k, err := kubelet.New(kubelet.Config{
-			NodeName: a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
+			Credentials: logins,
+			NodeName:    a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
 			RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), ManifestDir: a.paths.Manifests(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
 			ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
 			Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
@@ -133,4 +140,21 @@ func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func())
 		s.Go("kubelet", func(ctx context.Context) error { return k.Run(ctx, ready) })
 		return nil
 	})
+}
+
+// credentials are what the node shows to registries, where upstream's kubelet looks: its own config.json, that of the
+// user it runs as, and the credential providers.
+func (a *assembly) credentials() ([]credential.Source, error) {
+	out := []credential.Source{credential.Docker{Path: filepath.Join(a.paths.kubelet(), "config.json")}}
+	if user, err := credential.UserDocker(); err == nil { // a process without a home has none
+		out = append(out, user)
+	}
+	if a.cfg.CredentialConfig != "" {
+		p, err := credential.OpenProviders(a.cfg.CredentialConfig, a.cfg.CredentialDir)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }

@@ -51,10 +51,7 @@ func (a Auth) login() (user, password string, err error) {
 
 // authorize answers a 401's challenges with an Authorization header; "" means that nothing can be offered.
 func (s *session) authorize(ctx context.Context, h *endpoint, challenges []string) (string, error) {
-	auth := s.auth
-	if !h.creds {
-		auth = Auth{}
-	}
+	auth := s.loginFor(h)
 	if auth.RegistryToken != "" {
 		return fresh(s.tokens.get(h), "Bearer "+auth.RegistryToken), nil
 	}

@@ -52,6 +52,9 @@ type blobWriter struct {
 	f    *os.File
 	hash digest.Digester
 	n    int64
+	// partial blobs stay where they are until they are whole; of such a one the first have bytes are there already.
+	partial bool
+	have    int64
 }
 
 func (s *Store) newBlob() (*blobWriter, error) {
@@ -62,8 +65,10 @@ func (s *Store) newBlob() (*blobWriter, error) {
 	return &blobWriter{f: f, hash: digest.SHA256.Digester()}, nil
 }
 
-func (w *blobWriter) Write(b []byte) (int, error) {
-	n, err := w.f.Write(b)
+func (w *blobWriter) Write(b []byte) (n int, err error) {
+	if n = len(b); w.n >= w.have {
+		n, err = w.f.WriteAt(b, w.n)
+	}
 	w.hash.Hash().Write(b[:n])
 	w.n += int64(n)
 	return n, err
@@ -96,6 +101,15 @@ func (s *Store) keep(w *blobWriter, d digest.Digest) error {
 func (w *blobWriter) drop() {
 	_ = w.f.Close() // it is closed already after keep
 	_ = os.Remove(w.f.Name())
+}
+
+// leave closes an unfinished blob, which stays for the next try where it is a partial one.
+func (w *blobWriter) leave() {
+	if !w.partial || w.n == 0 {
+		w.drop()
+		return
+	}
+	_ = w.f.Close() // it is closed already after keep
 }
 
 // until makes r end with ctx's error when ctx ends.

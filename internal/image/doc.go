@@ -7,6 +7,7 @@
 //	blobs/sha256/<hex>          manifests, configs and layers as they came, named by what they hold
 //	layers/<chain id hex>/fs    one unpacked layer, ready to be an overlay lower directory
 //	images/<image id hex>.json  one record an image: its names, digests, layers
+//	partial/<hex>               what has arrived of a layer whose pull was broken off
 //	tmp/                        everything half made; emptied at Open
 //
 // Whatever appears under its final name is complete: it was written and synced under tmp first, then renamed. Records

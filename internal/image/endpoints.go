@@ -30,16 +30,39 @@ func (s *Store) pushTo(host string) (*endpoint, error) {
 
 // endpoints returns all hosts of a registry; the last is the registry itself.
 func (s *Store) endpoints(host string) ([]*endpoint, error) {
+	file, err := s.readHosts(host)
+	if err != nil {
+		return nil, err
+	}
+	registries, err := s.readRegistries()
+	if err != nil {
+		return nil, err
+	}
+	if file == nil {
+		file = registries.hosts(host, s.cfg.RegistriesFile)
+	}
+	out, err := s.named(host, file)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range out {
+		if err := s.dress(e, registries); err != nil {
+			return nil, fmt.Errorf("%s: configs %q: %w", s.cfg.RegistriesFile, e.base.Host, err)
+		}
+	}
+	return out, nil
+}
+
+// named are the mirrors that file names, which may be nil, and the registry.
+func (s *Store) named(host string, file *hostsFile) (out []*endpoint, err error) {
 	server := host
 	if host == "docker.io" {
 		server = "registry-1.docker.io"
 	}
 	own := &endpoint{base: url.URL{Scheme: "https", Host: server, Path: "/v2"}, client: s.client, resolve: true, creds: true, pull: true, push: true}
-	file, err := s.readHosts(host)
-	if err != nil || file == nil {
-		return []*endpoint{own}, err
+	if file == nil {
+		return []*endpoint{own}, nil
 	}
-	var out []*endpoint
 	for _, h := range file.hosts {
 		e, err := s.mirror(h, host)
 		if err != nil {
@@ -105,26 +128,26 @@ func (s *Store) mirror(h hostsEntry, ns string) (*endpoint, error) {
 	}
 	e := &endpoint{base: *u, ns: ns, header: h.header, client: s.client, resolve: slices.Contains(caps, "resolve"),
 		pull: slices.Contains(caps, "pull"), push: slices.Contains(caps, "push")}
-	if len(h.ca) > 0 || h.skipVerify {
-		e.client, err = s.clientFor(h)
+	if !h.trust.isZero() {
+		e.client, err = s.clientFor(h.trust)
 	}
 	return e, err
 }
 
-// clientFor trusts what the entry says.
-func (s *Store) clientFor(h hostsEntry) (*http.Client, error) {
+// clientFor trusts, and shows, what t says.
+func (s *Store) clientFor(t trust) (*http.Client, error) {
 	base, ok := s.client.Transport.(*http.Transport)
 	if !ok {
-		return nil, errors.New("ca and skip_verify need the store's own transport")
+		return nil, errors.New("certificates and their check need the store's own transport")
 	}
 	rt := base.Clone()
-	rt.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.skipVerify}
-	if len(h.ca) > 0 {
+	rt.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.skipVerify}
+	if len(t.ca) > 0 {
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			return nil, err
 		}
-		for _, at := range h.ca {
+		for _, at := range t.ca {
 			pem, err := os.ReadFile(at)
 			if err != nil {
 				return nil, err
@@ -134,6 +157,13 @@ func (s *Store) clientFor(h hostsEntry) (*http.Client, error) {
 			}
 		}
 		rt.TLSClientConfig.RootCAs = pool
+	}
+	for _, files := range t.client {
+		pair, err := tls.LoadX509KeyPair(files[0], files[len(files)-1])
+		if err != nil {
+			return nil, fmt.Errorf("client certificate: %w", err)
+		}
+		rt.TLSClientConfig.Certificates = append(rt.TLSClientConfig.Certificates, pair)
 	}
 	return &http.Client{Transport: rt, CheckRedirect: checkRedirect}, nil
 }

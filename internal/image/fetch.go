@@ -32,8 +32,9 @@ type blobReader struct {
 	err   error
 }
 
-func (s *session) blob(ctx context.Context, d ocispec.Descriptor) (*blobReader, error) {
-	r := &blobReader{ctx: ctx, s: s, d: d, hosts: s.hosts}
+// blob opens a blob from its byte number from on.
+func (s *session) blob(ctx context.Context, d ocispec.Descriptor, from int64) (*blobReader, error) {
+	r := &blobReader{ctx: ctx, s: s, d: d, hosts: s.hosts, off: from}
 	if err := r.open(); err != nil {
 		return nil, err
 	}

@@ -19,14 +19,13 @@ type hostsFile struct {
 type hostsEntry struct {
 	url          string
 	capabilities []string
-	ca           []string
-	skipVerify   bool
+	trust        trust
 	overridePath bool
 	header       http.Header
 }
 
 // parseHosts reads the part of TOML that such files use: sections, strings, booleans and lists of strings on one line.
-// Anything else, client certificates for one, is an error that names the line.
+// Anything else is an error that names the line.
 func parseHosts(text string) (hostsFile, error) {
 	var f hostsFile
 	var section string
@@ -118,13 +117,15 @@ func (h *hostsEntry) set(key, raw string) (err error) {
 	case "capabilities":
 		h.capabilities, err = stringOrList(raw)
 	case "ca":
-		h.ca, err = stringOrList(raw)
+		h.trust.ca, err = stringOrList(raw)
+	case "client":
+		h.trust.client, err = pairs(raw)
 	case "skip_verify":
-		err = json.Unmarshal([]byte(raw), &h.skipVerify)
+		err = json.Unmarshal([]byte(raw), &h.trust.skipVerify)
 	case "override_path":
 		err = json.Unmarshal([]byte(raw), &h.overridePath)
 	default:
-		err = fmt.Errorf("is not built; capabilities, ca, skip_verify, override_path and header are")
+		err = fmt.Errorf("is not built; capabilities, ca, client, skip_verify, override_path and header are")
 	}
 	return err
 }
@@ -138,4 +139,27 @@ func stringOrList(raw string) ([]string, error) {
 	var one string
 	err := json.Unmarshal([]byte(raw), &one)
 	return []string{one}, err
+}
+
+// pairs reads client certificates: "both.pem", ["a.pem", "b.pem"] and [["cert.pem", "key.pem"]].
+func pairs(raw string) (out [][]string, err error) {
+	if strings.HasPrefix(strings.ReplaceAll(raw, " ", ""), "[[") {
+		if err := json.Unmarshal([]byte(strings.ReplaceAll(raw, ",]", "]")), &out); err != nil {
+			return nil, err
+		}
+	} else {
+		files, err := stringOrList(raw)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			out = append(out, []string{f})
+		}
+	}
+	for _, p := range out {
+		if len(p) != 1 && len(p) != 2 || p[0] == "" || p[len(p)-1] == "" {
+			return nil, fmt.Errorf("must name one file, or a certificate and its key")
+		}
+	}
+	return out, nil
 }

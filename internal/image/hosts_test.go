@@ -40,16 +40,18 @@ func TestHostsFile(t *testing.T) {
 		"":                       "{ }",
 		"server = \"https://a\"": "{https://a }",
 		"[host.\"https://b\"]\nskip_verify = true\noverride_path = true\nca = \"/x.pem\"": "{ } https://b [] [/x.pem] true true",
-		"[host.\"https://b\"]\nclient = \"x\"":                                            "line 2: client: is not built",
-		"[plugins]":                                                                       "line 1: section [plugins] is not understood",
-		"server":                                                                          "line 1: \"server\" is no key = value",
-		"server = 5":                                                                      "line 1: server: json",
-		"[host.\"https://b\"]\ncapabilities = [1]":                                        "line 2: capabilities: json",
+		"[host.\"https://b\"]\nclient = [[\"a\", \"b\"]]":                                 "{ } https://b [] [] false false",
+		"[host.\"https://b\"]\nclient = [[]]":                                             "line 2: client: must name one file",
+		"[host.\"https://b\"]\ndial_timeout = \"1s\"":                                     "line 2: dial_timeout: is not built",
+		"[plugins]":  "line 1: section [plugins] is not understood",
+		"server":     "line 1: \"server\" is no key = value",
+		"server = 5": "line 1: server: json",
+		"[host.\"https://b\"]\ncapabilities = [1]": "line 2: capabilities: json",
 	} {
 		f, err := parseHosts(text)
 		got := fmt.Sprintf("{%s %s}", f.server, f.path)
 		for _, h := range f.hosts {
-			got += fmt.Sprintf(" %s %v %v %v %v", h.url, h.capabilities, h.ca, h.skipVerify, h.overridePath)
+			got += fmt.Sprintf(" %s %v %v %v %v", h.url, h.capabilities, h.trust.ca, h.trust.skipVerify, h.overridePath)
 		}
 		if err != nil {
 			got = err.Error()

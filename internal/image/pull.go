@@ -110,7 +110,7 @@ func (r *remote) document(ctx context.Context, d ocispec.Descriptor) ([]byte, er
 	if d.Size > maxDocument {
 		return nil, fmt.Errorf("config %s: larger than %d bytes", d.Digest, maxDocument)
 	}
-	body, err := r.ses.blob(ctx, d)
+	body, err := r.ses.blob(ctx, d, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -140,15 +140,16 @@ func (r *remote) layerSource(d ocispec.Descriptor) layerSource {
 		if !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-		body, err := r.ses.blob(ctx, d)
+		w, have, err := r.store.partialWriter(d)
 		if err != nil {
 			return nil, err
 		}
-		w, err := r.store.newBlob()
-		if err != nil {
-			return nil, errors.Join(err, body.Close())
+		a := &arriving{store: r.store, d: d, w: w, tell: r.tell}
+		if a.body, err = r.ses.resumed(ctx, d, w, have); err != nil {
+			a.end()
+			return nil, err
 		}
-		return &arriving{store: r.store, d: d, body: body, w: w, tell: r.tell}, nil
+		return a, nil
 	}
 }
 
@@ -189,10 +190,21 @@ func (a *arriving) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the transfer and forgets what is not complete.
+// Close ends the transfer. What is not complete stays for the next pull, what is wrong does not.
 func (a *arriving) Close() error {
-	a.w.drop()
+	a.end()
 	return a.body.Close()
+}
+
+func (a *arriving) end() {
+	if errors.Is(a.err, ErrDigest) || errors.Is(a.err, ErrNotFound) {
+		a.w.drop()
+	} else {
+		a.w.leave()
+	}
+	if a.w.partial {
+		a.store.arrived(a.d.Digest)
+	}
 }
 
 // openBlob opens a layer that is here. Its reader checks the content, and a wrong one is removed.

@@ -26,10 +26,11 @@ type endpoint struct {
 	ns      string  // for mirrors: the registry that is meant, sent as ?ns=
 	header  http.Header
 	client  *http.Client
-	resolve bool // may turn tags into digests
-	creds   bool // gets the pull's credentials
-	pull    bool // gives manifests and blobs
-	push    bool // takes them
+	resolve bool  // may turn tags into digests
+	creds   bool  // gets the pull's credentials
+	pull    bool  // gives manifests and blobs
+	push    bool  // takes them
+	login   *Auth // the node's own for this host
 }
 
 // session is one pull's or push's conversation with one repository.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Remove forgets ref. A name takes only that name while the image has others; an id or the last name takes the image.
@@ -66,7 +67,7 @@ func (s *Store) Prune(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	freed, err := s.discard(trash)
-	return freed, errors.Join(err, os.RemoveAll(trash))
+	return freed, errors.Join(err, os.RemoveAll(trash), s.sweepPartials(time.Now()))
 }
 
 // discard moves everything unneeded into trash, which is quick and leaves no half layer behind.

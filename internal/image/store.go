@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -21,6 +22,9 @@ type Config struct {
 	Dir      string
 	Log      *slog.Logger
 	HostsDir string // optional: <HostsDir>/<registry host>/hosts.toml names mirrors, as containerd reads it
+	// RegistriesFile is optional: mirrors, trust and logins as k3s's registries.yaml has them. For a registry that has a
+	// hosts.toml its mirrors are not asked.
+	RegistriesFile string
 	// Transport reaches registries; nil: a plain one that obeys HTTP(S)_PROXY.
 	Transport http.RoundTripper
 	UserAgent string // "" : "minato"
@@ -42,6 +46,8 @@ type Store struct {
 	names   map[string]string  // name or digest reference to image id
 	chains  map[string]Usage   // unpacked layers by chain id
 	holds   map[string]int     // blobs and chain ids that running pulls and loads rely on
+	// arrivals are the layers whose partial file a transfer has now.
+	arrivals map[digest.Digest]bool
 }
 
 // transfers bounds how many layers are fetched and unpacked at the same time.
@@ -50,17 +56,20 @@ const transfers = 4
 // Open opens the store in cfg.Dir, makes it where it is missing and sweeps away what a crash left half made.
 func Open(cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, log: cfg.Log, client: newHTTPClient(cfg.Transport), slots: make(chan struct{}, transfers),
-		records: map[string]*record{}, names: map[string]string{}, chains: map[string]Usage{}, holds: map[string]int{}}
+		records: map[string]*record{}, names: map[string]string{}, chains: map[string]Usage{}, holds: map[string]int{}, arrivals: map[digest.Digest]bool{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if err := os.RemoveAll(s.path("tmp")); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	for _, d := range []string{"tmp", "blobs/sha256", "layers", "images"} {
+	for _, d := range []string{"tmp", "partial", "blobs/sha256", "layers", "images"} {
 		if err := os.MkdirAll(s.path(d), 0o700); err != nil {
 			return nil, fmt.Errorf("open image store: %w", err)
 		}
+	}
+	if err := s.sweepPartials(time.Now()); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	if err := s.readRecords(); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)

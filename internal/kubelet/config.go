@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"minato.dev/minato/internal/credential"
 	"minato.dev/minato/internal/failpoint"
 )
 
@@ -46,8 +47,10 @@ type Config struct {
 	// EvictionHard is what must be left of the machine ("memory.available": "100Mi", "nodefs.available": "10%"); nil means
 	// upstream's defaults.
 	EvictionHard map[string]string
-	Version      string // kubeletVersion of the Node, "v1.37.2+minato.1"
-	Log          *slog.Logger
+	// Credentials are what to show to registries, after the pull secrets of the pod.
+	Credentials []credential.Source
+	Version     string // kubeletVersion of the Node, "v1.37.2+minato.1"
+	Log         *slog.Logger
 	// Reach is told of the beginning and end of each operation on a pod; nil outside of tests.
 	Reach failpoint.Func
 }

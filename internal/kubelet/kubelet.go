@@ -24,6 +24,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/credential"
 	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/machine"
 	"minato.dev/minato/internal/kubelet/object"
@@ -145,7 +146,8 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.allocatable(), RecursiveReadOnly: k.recursiveReadOnly,
 		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
 		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
-		Client: k.c, Rec: k.rec, Log: k.cfg.Log}
+		Client: k.c, Rec: k.rec, Log: k.cfg.Log, Logins: credential.Chain{Sources: k.cfg.Credentials,
+			Tell: func(err error) { k.cfg.Log.Warn("credentials for a registry are missing", "err", err) }}}
 	k.mounter = volume.New(k.cfg.RootDir, k.objects, k.token, k.node.Downward)
 	certs := &certificates{k: k}
 	k.mounter.Bundles, k.mounter.Certificates = certs.Bundles, certs

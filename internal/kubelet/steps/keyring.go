@@ -4,13 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"net/url"
-	"path"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"minato.dev/minato/internal/credential"
 )
 
 // keyring maps registry patterns ("host", "host/path", "*.host:port") to credentials.
@@ -67,57 +66,24 @@ func (k keyring) put(registry string, a dockerAuth) {
 			a.Username, a.Password = user, strings.TrimRight(pass, "\x00")
 		}
 	}
-	key := strings.TrimPrefix(strings.TrimPrefix(registry, "https://"), "http://")
-	for _, suffix := range []string{"/", "/v1", "/v2"} {
-		key = strings.TrimSuffix(key, suffix)
-	}
+	key := credential.Bare(registry)
 	k[key] = append(k[key], &runtimeapi.AuthConfig{Username: a.Username, Password: a.Password,
 		IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken, ServerAddress: registry})
 }
 
 // match returns the credentials for an image, those of the longest pattern first.
-func (k keyring) match(image string) []*runtimeapi.AuthConfig {
-	name := image
-	if first, _, ok := strings.Cut(image, "/"); !ok || !strings.ContainsAny(first, ".:") && first != "localhost" {
-		name = "index.docker.io/" + image
-	}
-	patterns := make([]string, 0, len(k))
-	for p := range k {
-		patterns = append(patterns, p)
-	}
-	slices.SortFunc(patterns, func(a, b string) int {
-		if d := len(b) - len(a); d != 0 {
-			return d
-		}
-		return strings.Compare(b, a)
-	})
-	var out []*runtimeapi.AuthConfig
-	for _, p := range patterns {
-		if matches(p, name) {
-			out = append(out, k[p]...)
-		}
+func (k keyring) match(image string) (out []*runtimeapi.AuthConfig) {
+	for _, p := range credential.Match(k, image) {
+		out = append(out, k[p]...)
 	}
 	return out
 }
 
-// matches compares host parts one by one (each may be a glob), the port exactly and the path as a prefix.
-func matches(pattern, image string) bool {
-	if pattern == "docker.io" {
-		pattern = "index.docker.io"
+// logins are what to show to the registry of an image: the pod's own secrets first, then what the node knows.
+func (n *Node) logins(ctx context.Context, k keyring, image string) []*runtimeapi.AuthConfig {
+	out := k.match(image)
+	for _, l := range n.Logins.Logins(ctx, image) {
+		out = append(out, &runtimeapi.AuthConfig{Username: l.Username, Password: l.Password, IdentityToken: l.IdentityToken, RegistryToken: l.RegistryToken})
 	}
-	p, err1 := url.Parse("https://" + pattern)
-	i, err2 := url.Parse("https://" + image)
-	if err1 != nil || err2 != nil || p.Port() != i.Port() || !strings.HasPrefix(i.Path, p.Path) {
-		return false
-	}
-	ps, is := strings.Split(p.Hostname(), "."), strings.Split(i.Hostname(), ".")
-	if len(ps) != len(is) {
-		return false
-	}
-	for n := range ps {
-		if ok, err := path.Match(ps[n], is[n]); err != nil || !ok {
-			return false
-		}
-	}
-	return true
+	return out
 }

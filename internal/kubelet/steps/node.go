@@ -17,6 +17,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/credential"
 	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/env"
 	"minato.dev/minato/internal/kubelet/object"
@@ -50,6 +51,7 @@ type Node struct {
 	Services *client.View[*corev1.Service]
 	Client   *client.Client
 	Rec      *client.Recorder
+	Logins   credential.Chain // what the node itself knows to show to registries
 	Log      *slog.Logger
 }
 
