@@ -13,7 +13,7 @@ func (e *env) image() *cobra.Command {
 		Example: `  minato image pull 127.0.0.1:5000/web:1
   docker save web:1 | minato image load -
   minato image ls`}
-	for _, verb := range []*cobra.Command{e.imageLoad(), e.imagePull(), e.imagePush(), e.imageSave(), e.imageList(), e.imageInspect(), e.imageTag(), e.imageRemove(), e.imagePrune()} {
+	for _, verb := range []*cobra.Command{e.imageBuild(), e.imageLoad(), e.imagePull(), e.imagePush(), e.imageSave(), e.imageList(), e.imageInspect(), e.imageTag(), e.imageRemove(), e.imagePrune()} {
 		e.dataDir(verb)
 		c.AddCommand(verb)
 	}

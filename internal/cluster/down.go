@@ -112,7 +112,7 @@ func waitPidfd(ctx context.Context, fd int, most time.Duration) (bool, error) {
 // clear takes everything outside the data directory away. Each step may find its work done already.
 func (a *assembly) clear(ctx context.Context, step func(string)) error {
 	step("stopping containers")
-	errs := []error{killCgroups(ctx, a.id.cgroup()+"/kubepods", containerStopTime)}
+	errs := []error{killCgroups(ctx, a.id.cgroup()+"/kubepods", containerStopTime), killCgroups(ctx, a.id.buildCgroup(), 0)}
 	step("stopping the shim")
 	errs = append(errs, a.stopShim(ctx))
 	step("removing network, mounts and cgroups")

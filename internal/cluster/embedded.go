@@ -12,7 +12,8 @@ import (
 )
 
 // programs holds the small programs that `make build` puts into bin/ before it builds minato, compressed and named after
-// their content by internal/cluster/pack: minato-shim, the parent of all containers, and minato-hello, the built-in image.
+// their content by internal/cluster/pack: minato-shim, the parent of all containers, minato-hello, the built-in image, and
+// minato-build, which makes images.
 //
 //go:embed all:bin
 var programs embed.FS

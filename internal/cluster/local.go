@@ -50,6 +50,7 @@ func (l local) run(ctx context.Context, socket string) error {
 	}
 	mux := http.NewServeMux()
 	l.imageVerbs(mux)
+	mux.Handle("/v2/", l.images.Registry()) // for builds, see internal/build/kit
 	srv := &http.Server{Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }}
 	return run.With(ctx, func(s *run.Scope) error {
 		s.Go("close", func(ctx context.Context) error { <-ctx.Done(); return srv.Close() })

@@ -52,6 +52,19 @@ func TestUpstreamPackagesAreGranted(t *testing.T) {
 	}
 }
 
+func TestConfinedPackages(t *testing.T) {
+	for _, f := range sources(t) {
+		for _, imp := range f.ast.Imports {
+			path, _ := strconv.Unquote(imp.Path.Value)
+			for _, c := range confined {
+				if under(path, []string{c.tree}) && !under(f.dir, c.in) {
+					t.Errorf("%s: only %v may import %s: %s", f.at(imp.Pos()), c.in, path, c.reason)
+				}
+			}
+		}
+	}
+}
+
 func under(path string, modules []string) bool {
 	return slices.ContainsFunc(modules, func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") })
 }

@@ -1,0 +1,46 @@
+// Command minato-build makes images from Dockerfiles; `minato image build` runs it with an order, see internal/build.
+//
+//	minato-build ORDER   ORDER is the JSON of a build.Order
+//
+// It is the only program that links BuildKit. Exit codes: 0 done, 1 failed, 2 wrong use.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sirupsen/logrus"
+
+	"minato.dev/minato/internal/build"
+	"minato.dev/minato/internal/build/kit"
+)
+
+func main() { os.Exit(do(os.Args[1:])) }
+
+func do(args []string) int {
+	if len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "minato-build: `minato image build` runs this program; it takes one order")
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	// BuildKit's libraries write what they do to this logger; what a user must know comes as progress or as an error.
+	logrus.SetOutput(io.Discard)
+	o, err := build.Decode(args[0])
+	if err == nil {
+		err = kit.Run(ctx, o, kit.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	}
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "minato:", err)
+	if errors.Is(err, build.ErrOrder) {
+		return 2
+	}
+	return 1
+}

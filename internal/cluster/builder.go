@@ -1,0 +1,42 @@
+package cluster
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"minato.dev/minato/internal/build"
+)
+
+// cacheSize bounds what builds keep between each other.
+const cacheSize = 10 << 30
+
+// Builder is the place where images are built for the running cluster in a data directory, and the helper that builds
+// them: both programs are unpacked where they are not yet.
+func Builder(data string) (helper string, p build.Place, err error) {
+	if data, err = filepath.Abs(data); err != nil {
+		return "", p, err
+	}
+	socket, err := FindLocalSocket(data)
+	if err != nil {
+		return "", p, err
+	}
+	id, err := ReadIdentity(data)
+	if err != nil {
+		return "", p, err
+	}
+	paths := id.paths(data)
+	p = build.Place{State: paths.build(), Run: filepath.Join(paths.Run, "build"), Socket: socket, Cgroup: id.buildCgroup(), Keep: cacheSize}
+	if p.Shim, err = extract(paths.bin(), "minato-shim"); err != nil {
+		return "", p, fmt.Errorf("unpack the shim: %w", err)
+	}
+	if helper, err = extract(paths.bin(), "minato-build"); err != nil {
+		return "", p, fmt.Errorf("unpack the builder: %w", err)
+	}
+	return helper, p, nil
+}
+
+// build is the builder's cache: content and snapshots of BuildKit's.
+func (p Paths) build() string { return filepath.Join(p.Data, "build") }
+
+// buildCgroup is where the steps of builds run, beside the pods and out of their limits.
+func (id Identity) buildCgroup() string { return id.cgroup() + "/build" }
