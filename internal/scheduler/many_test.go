@@ -34,8 +34,8 @@ func BenchmarkDecide(b *testing.B) {
 	all := plugins.Default()
 	for b.Loop() {
 		p := framework.NewPod(pod)
-		v := s.decide(p, func(nodes map[string]*framework.Node) Verdict {
-			return decide(p, framework.Cluster{Nodes: nodes}, all, draw)
+		v := s.decide(p, func(nodes []*framework.Node, images *framework.ImageIndex) Verdict {
+			return decide(p, framework.Cluster{Nodes: nodes, Images: images}, all, draw)
 		})
 		if v.Node == "" {
 			b.Fatal(v.Message())

@@ -19,6 +19,7 @@ type queue struct {
 	mu     sync.Mutex
 	active items
 	all    map[string]*item // active and parked, by namespace/name
+	parked int              // how many of them are parked
 	wake   chan struct{}
 	timer  *time.Timer
 	rings  time.Time // when timer will fire; zero while it is not armed
@@ -72,7 +73,10 @@ func (q *queue) remove(p *corev1.Pod) {
 }
 
 func (q *queue) drop(it *item) {
-	if !it.parked && it.index >= 0 {
+	switch {
+	case it.parked:
+		q.parked--
+	case it.index >= 0:
 		heap.Remove(&q.active, it.index)
 	}
 	delete(q.all, podKey(it.pod))
@@ -107,6 +111,7 @@ func (q *queue) park(it *item, now time.Time, retry bool) {
 	it.notUntil = now.Add(min(time.Second<<min(it.tries, 4), 10*time.Second))
 	it.tries++
 	it.parked, it.woken = true, false
+	q.parked++
 	q.all[podKey(it.pod)] = it
 	if retry {
 		q.unpark(it)
@@ -120,6 +125,9 @@ func (q *queue) wakeAll() { q.wakeThose(func(*corev1.Pod) bool { return true }) 
 func (q *queue) wakeThose(which func(*corev1.Pod) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.parked == 0 { // which is mostly so, and thousands may be active
+		return
+	}
 	for _, it := range q.all {
 		if it.parked && !it.woken && which(it.pod) {
 			q.unpark(it)
@@ -137,6 +145,9 @@ func (q *queue) unpark(it *item) {
 }
 
 func (q *queue) activate(it *item) {
+	if it.parked {
+		q.parked--
+	}
 	it.parked, it.woken = false, false
 	heap.Push(&q.active, it)
 	select {

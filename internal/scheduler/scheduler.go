@@ -124,8 +124,8 @@ func (s *Scheduler) forget(p *corev1.Pod) {
 // place decides for one pod, and binds it in the background or parks it.
 func (s *Scheduler) place(scope *run.Scope, it *item) {
 	p := framework.NewPod(it.pod)
-	v := s.state.decide(p, func(nodes map[string]*framework.Node) Verdict {
-		return decide(p, framework.Cluster{Nodes: nodes, Namespace: s.namespace}, s.plugins, s.draw)
+	v := s.state.decide(p, func(nodes []*framework.Node, images *framework.ImageIndex) Verdict {
+		return decide(p, framework.Cluster{Nodes: nodes, Namespace: s.namespace, Images: images}, s.plugins, s.draw)
 	})
 	if v.Node == "" {
 		s.queue.park(it, time.Now(), false)

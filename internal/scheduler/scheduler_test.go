@@ -2,7 +2,9 @@ package scheduler
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,8 +61,16 @@ func with(n *framework.Node, pods ...*corev1.Pod) *framework.Node {
 }
 
 // cluster has one namespace with labels, "default" (team=a).
-func cluster(nodes map[string]*framework.Node) framework.Cluster {
-	return framework.Cluster{Nodes: nodes, Namespace: func(name string) (labels.Set, bool) {
+func cluster(named map[string]*framework.Node) framework.Cluster {
+	var nodes []*framework.Node
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		nodes = append(nodes, named[name])
+	}
+	images := &framework.ImageIndex{}
+	for _, n := range nodes {
+		images.Change(nil, n)
+	}
+	return framework.Cluster{Nodes: nodes, Images: images, Namespace: func(name string) (labels.Set, bool) {
 		return labels.Set{"team": "a"}, name == "default"
 	}}
 }
@@ -80,6 +90,16 @@ func beside(app string) func(*corev1.Pod) {
 func away(app string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: terms(app)}}
+	}
+}
+
+// wishes prefers, with sign 1, or would rather avoid, with -1, the pods of app.
+func wishes(app string, sign int) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		list := []corev1.WeightedPodAffinityTerm{{Weight: 50, PodAffinityTerm: terms(app)[0]}}
+		if p.Spec.Affinity = (&corev1.Affinity{PodAffinity: &corev1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: list}}); sign < 0 {
+			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: list}}
+		}
 	}
 }
 
@@ -117,6 +137,10 @@ func TestTogetherAndApart(t *testing.T) {
 		"away from all":        {pod(away("web")), []*framework.Node{with(node("a", zone("1")), x(labelled("web")))}, "", "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules."},
 		"they want it away":    {pod(labelled("web")), []*framework.Node{with(node("a", zone("1")), x(away("web"))), node("b", zone("2"))}, "b", ""},
 		"they all want it off": {pod(labelled("web")), []*framework.Node{with(node("a", zone("1")), x(away("web")))}, "", "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules."},
+		"they wish it beside":  {pod(labelled("web")), []*framework.Node{with(node("a", zone("1")), x(wishes("web", 1))), node("b", zone("2"))}, "a", ""},
+		"they wish it away":    {pod(labelled("web")), []*framework.Node{with(node("b", zone("2")), x(wishes("web", -1))), node("a", zone("1")), node("c", zone("2"))}, "a", ""},
+		"they want the like":   {pod(labelled("web")), []*framework.Node{with(node("a", zone("1")), x(beside("web"))), node("b", zone("2"))}, "a", ""},
+		"they wish another":    {pod(labelled("db")), []*framework.Node{with(node("a", zone("1")), x(wishes("web", 1))), node("b", zone("2"))}, "b", ""},
 		"spread":               {pod(labelled("web"), spread(1, nil)), []*framework.Node{with(node("a", zone("1")), x(labelled("web"))), node("b", zone("2"))}, "b", ""},
 		"spread, no label":     {pod(labelled("web"), spread(1, nil)), []*framework.Node{node("a")}, "", "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label)."},
 		"too few domains":      {pod(labelled("web"), spread(1, &two)), []*framework.Node{with(node("a", zone("1")), x(labelled("web")))}, "", "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints."},
@@ -183,8 +207,8 @@ func TestStatePromisesRoom(t *testing.T) {
 	s.node(nil, n.Node)
 	place := func(p *corev1.Pod) string {
 		fp := framework.NewPod(p)
-		return s.decide(fp, func(nodes map[string]*framework.Node) Verdict {
-			return decide(fp, cluster(nodes), plugins.Default(), rand.New(rand.NewPCG(1, 1)))
+		return s.decide(fp, func(nodes []*framework.Node, images *framework.ImageIndex) Verdict {
+			return decide(fp, framework.Cluster{Nodes: nodes, Images: images}, plugins.Default(), rand.New(rand.NewPCG(1, 1)))
 		}).Node
 	}
 	if place(pod(named("x"), asks("1500m"))) != "a" {
@@ -196,7 +220,7 @@ func TestStatePromisesRoom(t *testing.T) {
 	bound := pod(named("x"), asks("1500m"))
 	bound.Spec.NodeName = "a"
 	s.pod(bound, false) // the binding comes back: counted once
-	if used := s.nodes["a"].Used["cpu"]; used != 1500 {
+	if used := s.nodes["a"].Used.CPU; used != 1500 {
 		t.Errorf("%d millicores used, want 1500", used)
 	}
 	s.pod(bound, true)

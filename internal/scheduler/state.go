@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"slices"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,14 +15,15 @@ import (
 type state struct {
 	mu    sync.Mutex
 	nodes map[string]*framework.Node
-	known map[string]*framework.Node // those of nodes whose object exists
-	at    map[string]string          // pod (namespace/name) to the node that counts it
+	known []*framework.Node // those of nodes whose object exists, by name
+	at    map[string]string // pod (namespace/name) to the node that counts it
 
 	shapes framework.Shapes
+	images framework.ImageIndex // of those known
 }
 
 func newState() *state {
-	return &state{nodes: map[string]*framework.Node{}, known: map[string]*framework.Node{}, at: map[string]string{}}
+	return &state{nodes: map[string]*framework.Node{}, at: map[string]string{}}
 }
 
 // node takes in a change of a node; new nil means that it is gone. It reports whether pods may fit now that did not.
@@ -28,23 +31,48 @@ func (s *state) node(old, new *corev1.Node) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if new == nil {
-		delete(s.known, old.Name)
-		if n := s.nodes[old.Name]; n != nil {
-			n.Node = nil
-			s.forget(old.Name)
-		}
+		s.lose(old.Name)
 		return false
 	}
 	n := s.nodes[new.Name]
 	if n == nil {
 		n = framework.NewNode(new)
-		s.nodes[new.Name], s.known[new.Name] = n, n
+		s.nodes[new.Name] = n
+		s.learn(n)
 		return true
 	}
 	gone := n.Node == nil
-	s.known[new.Name] = n
+	if !gone {
+		s.images.Change(n, nil)
+	}
 	n.SetNode(new)
-	return gone || old == nil || mayFit(old, new)
+	if gone {
+		s.learn(n)
+		return true
+	}
+	s.images.Change(nil, n)
+	return old == nil || mayFit(old, new)
+}
+
+func byName(n *framework.Node, name string) int { return strings.Compare(n.Name, name) }
+
+// learn adds a node whose object exists from now on.
+func (s *state) learn(n *framework.Node) {
+	at, _ := slices.BinarySearchFunc(s.known, n.Name, byName)
+	s.known = slices.Insert(s.known, at, n)
+	s.images.Change(nil, n)
+}
+
+// lose forgets a node whose object is gone, as soon as no pod counts on it.
+func (s *state) lose(name string) {
+	if at, ok := slices.BinarySearchFunc(s.known, name, byName); ok {
+		s.images.Change(s.known[at], nil)
+		s.known = slices.Delete(s.known, at, at+1)
+	}
+	if n := s.nodes[name]; n != nil {
+		n.Node = nil
+		s.forget(name)
+	}
 }
 
 // forget drops a deleted node once no pod counts on it.
@@ -82,10 +110,10 @@ func (s *state) place(p *framework.Pod, node string) {
 }
 
 // decide runs f over the nodes that exist and places the pod on the node that f names, as a promise.
-func (s *state) decide(p *framework.Pod, f func(map[string]*framework.Node) Verdict) Verdict {
+func (s *state) decide(p *framework.Pod, f func([]*framework.Node, *framework.ImageIndex) Verdict) Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := f(s.known)
+	v := f(s.known, &s.images)
 	if v.Node != "" {
 		s.place(p, v.Node)
 	}

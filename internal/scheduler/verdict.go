@@ -14,6 +14,13 @@ type Verdict struct {
 	Plugins map[string]bool     // the plugins that refused any node
 }
 
+func (v *Verdict) refused(node, plugin string, reasons []string) {
+	if v.Refused == nil {
+		v.Refused, v.Plugins = map[string][]string{}, map[string]bool{}
+	}
+	v.Refused[node], v.Plugins[plugin] = reasons, true
+}
+
 // Message is upstream's sentence for the PodScheduled condition and the FailedScheduling event.
 func (v Verdict) Message() string {
 	if v.Nodes == 0 {

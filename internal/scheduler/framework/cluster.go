@@ -8,8 +8,9 @@ import (
 
 // Cluster is everything, for plugins that cannot judge a node alone.
 type Cluster struct {
-	Nodes     map[string]*Node
+	Nodes     []*Node                              // by name
 	Namespace func(name string) (labels.Set, bool) // a namespace's labels
+	Images    *ImageIndex                          // which of them are on how many nodes
 }
 
 // Preparer is a plugin that has to see the whole cluster before it can judge one node. Prepare is called once a pod and

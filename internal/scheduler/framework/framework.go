@@ -26,15 +26,13 @@ type Scorer interface {
 	Score(p *Pod, n *Node) int64
 }
 
-// Resources are amounts: CPU in millicores, everything else in its own unit.
-type Resources map[corev1.ResourceName]int64
-
 // Pod is a pod with what plugins ask for again and again worked out once.
 type Pod struct {
 	*corev1.Pod
 	Requests Resources  // of the whole pod, without the pods resource itself
 	NonZero  Resources  // cpu and memory with upstream's stand-ins for containers that ask for nothing
 	Ports    []HostPort // asked for on the node itself
+	Terms    *Terms     // of pod affinity, nil where it has none
 }
 
 // HostPort is one port taken on a node.
@@ -53,29 +51,17 @@ const (
 // NewPod works out p's requests and ports.
 func NewPod(p *corev1.Pod) *Pod {
 	requests := amounts(resourcehelper.PodRequests(p, resourcehelper.PodResourcesOptions{}))
-	nonZero := Resources{corev1.ResourceCPU: requests[corev1.ResourceCPU], corev1.ResourceMemory: requests[corev1.ResourceMemory]}
+	nonZero := Resources{CPU: requests.CPU, Memory: requests.Memory}
 	for i := range p.Spec.Containers {
 		asked := p.Spec.Containers[i].Resources.Requests
 		if _, ok := asked[corev1.ResourceCPU]; !ok {
-			nonZero[corev1.ResourceCPU] += defaultMilliCPU
+			nonZero.CPU += defaultMilliCPU
 		}
 		if _, ok := asked[corev1.ResourceMemory]; !ok {
-			nonZero[corev1.ResourceMemory] += defaultMemory
+			nonZero.Memory += defaultMemory
 		}
 	}
-	return &Pod{Pod: p, Requests: requests, NonZero: nonZero, Ports: hostPorts(p)}
-}
-
-func amounts(list corev1.ResourceList) Resources {
-	out := Resources{}
-	for name, q := range list {
-		if name == corev1.ResourceCPU {
-			out[name] = q.MilliValue()
-		} else {
-			out[name] = q.Value()
-		}
-	}
-	return out
+	return &Pod{Pod: p, Requests: requests, NonZero: nonZero, Ports: hostPorts(p), Terms: NewTerms(p.Spec.Affinity)}
 }
 
 func hostPorts(p *corev1.Pod) (out []HostPort) {
@@ -95,6 +81,7 @@ type Node struct {
 	*corev1.Node
 	Allocatable Resources
 	Pods        map[string]*Placed // by namespace/name
+	Particular  map[string]*Placed // those of Pods that mind where others are
 	Used        Resources
 	NonZeroUsed Resources
 	images      images
@@ -102,7 +89,7 @@ type Node struct {
 
 // NewNode returns a node without pods.
 func NewNode(n *corev1.Node) *Node {
-	out := &Node{Pods: map[string]*Placed{}, Used: Resources{}, NonZeroUsed: Resources{}}
+	out := &Node{Pods: map[string]*Placed{}}
 	out.SetNode(n)
 	return out
 }
@@ -123,23 +110,28 @@ func known(o *corev1.Node) *corev1.Node {
 // Add counts p on the node, in the place of an older p of the same name.
 func (n *Node) Add(p *Placed) {
 	n.Remove(p.Namespace, p.Name)
-	n.Pods[p.Key()] = p
+	key := p.Key()
+	n.Pods[key] = p
+	if p.Terms != nil {
+		if n.Particular == nil {
+			n.Particular = map[string]*Placed{}
+		}
+		n.Particular[key] = p
+	}
 	n.count(p, 1)
 }
 
 // Remove takes a pod off the node's account.
 func (n *Node) Remove(ns, name string) {
-	if p := n.Pods[ns+"/"+name]; p != nil {
-		delete(n.Pods, ns+"/"+name)
+	key := ns + "/" + name
+	if p := n.Pods[key]; p != nil {
+		delete(n.Pods, key)
+		delete(n.Particular, key)
 		n.count(p, -1)
 	}
 }
 
 func (n *Node) count(p *Placed, sign int64) {
-	for r, v := range p.Requests {
-		n.Used[r] += sign * v
-	}
-	for r, v := range p.NonZero {
-		n.NonZeroUsed[r] += sign * v
-	}
+	n.Used.add(&p.Requests, sign)
+	n.NonZeroUsed.add(&p.NonZero, sign)
 }

@@ -56,3 +56,32 @@ func (n *Node) ImageSize(image ImageName) int64 {
 	}
 	return 0
 }
+
+// ImageIndex counts the nodes that have an image of a name. The zero value is ready; it is not safe for concurrent use.
+type ImageIndex struct{ nodes map[uint64]int }
+
+// Nodes is how many have it.
+func (x *ImageIndex) Nodes(image ImageName) int { return x.nodes[image.hash] }
+
+// Change takes a node's images in exchange for those that it had; nil stands for no node.
+func (x *ImageIndex) Change(old, new *Node) {
+	if x.nodes == nil {
+		x.nodes = map[uint64]int{}
+	}
+	if new != nil {
+		x.count(new.images, 1)
+	}
+	if old != nil {
+		x.count(old.images, -1)
+	}
+}
+
+func (x *ImageIndex) count(list images, sign int) {
+	for i := range list {
+		if n := x.nodes[list[i].hash] + sign; n > 0 {
+			x.nodes[list[i].hash] = n
+		} else {
+			delete(x.nodes, list[i].hash)
+		}
+	}
+}

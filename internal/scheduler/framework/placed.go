@@ -26,6 +26,7 @@ type Shape struct {
 	NonZero  Resources
 	Ports    []HostPort
 	Affinity *corev1.Affinity
+	Terms    *Terms // of Affinity
 	Priority int32
 }
 
@@ -33,8 +34,8 @@ type Shape struct {
 func (p *Placed) Key() string { return p.Namespace + "/" + p.Name }
 
 func (s *Shape) equal(o *Shape) bool {
-	return s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && maps.Equal(s.Requests, o.Requests) &&
-		maps.Equal(s.NonZero, o.NonZero) && slices.Equal(s.Ports, o.Ports) && equality.Semantic.DeepEqual(s.Affinity, o.Affinity)
+	return s.Priority == o.Priority && maps.Equal(s.Labels, o.Labels) && s.Requests.equal(o.Requests) &&
+		s.NonZero.equal(o.NonZero) && slices.Equal(s.Ports, o.Ports) && equality.Semantic.DeepEqual(s.Affinity, o.Affinity)
 }
 
 // Shapes finds the shape of pods that are like one seen lately. It remembers few, so that nothing has to be forgotten; pods
@@ -55,7 +56,7 @@ func (s *Shapes) Place(p *Pod) *Placed {
 }
 
 func (s *Shapes) of(p *Pod) *Shape {
-	want := &Shape{Labels: p.Labels, Requests: p.Requests, NonZero: p.NonZero, Ports: p.Ports, Affinity: p.Spec.Affinity}
+	want := &Shape{Labels: p.Labels, Requests: p.Requests, NonZero: p.NonZero, Ports: p.Ports, Affinity: p.Spec.Affinity, Terms: p.Terms}
 	if p.Spec.Priority != nil {
 		want.Priority = *p.Spec.Priority
 	}

@@ -23,7 +23,7 @@ func TestPlaceKeepsWhatOthersAskFor(t *testing.T) {
 	if got.Namespace != "ns" || got.Name != "web-1" || got.Key() != "ns/web-1" || !got.Leaving || !got.Started.Equal(started.Time) {
 		t.Errorf("identity and times: %+v", got)
 	}
-	if got.Labels["app"] != "web" || got.Requests["cpu"] != 100 || got.NonZero["memory"] != defaultMemory || len(got.Ports) != 1 || got.Priority != 7 || got.Affinity != affinity {
+	if got.Labels["app"] != "web" || got.Requests.CPU != 100 || got.NonZero.Memory != defaultMemory || len(got.Ports) != 1 || got.Priority != 7 || got.Affinity != affinity {
 		t.Errorf("shape: %+v", got.Shape)
 	}
 }

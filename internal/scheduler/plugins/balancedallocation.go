@@ -1,10 +1,6 @@
 package plugins
 
-import (
-	corev1 "k8s.io/api/core/v1"
-
-	"minato.dev/minato/internal/scheduler/framework"
-)
+import "minato.dev/minato/internal/scheduler/framework"
 
 // BalancedAllocation prefers nodes whose cpu and memory would be used to the same degree.
 type BalancedAllocation struct{}
@@ -17,7 +13,7 @@ func (BalancedAllocation) Weight() int64 { return 1 }
 
 // Score is 100 less the distance between the two shares in use.
 func (BalancedAllocation) Score(p *framework.Pod, n *framework.Node) int64 {
-	cpu, memory := 100-free(p, n, corev1.ResourceCPU), 100-free(p, n, corev1.ResourceMemory)
+	cpu, memory := free(p, n)
 	if cpu < memory {
 		cpu, memory = memory, cpu
 	}

@@ -1,7 +1,10 @@
 package plugins
 
 import (
+	"iter"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"minato.dev/minato/internal/scheduler/framework"
 )
@@ -27,20 +30,55 @@ const (
 // locality is ImageLocality for one pod.
 type locality struct {
 	ImageLocality
-	images [][]framework.ImageName // for each container: the names that its image may have on a node
+	images [][]spreadImage // that some node has: for each, the names that it may have there
+	nodes  int64           // in the cluster
+	most   int64           // bytes from which on more is not better
+}
+
+// spreadImage is an image by one of its names, and how many nodes have it.
+type spreadImage struct {
+	framework.ImageName
+	nodes int64
 }
 
 // Prepare works out the names once for all nodes.
-func (ImageLocality) Prepare(p *framework.Pod, _ framework.Cluster) framework.Plugin {
-	l := &locality{}
-	for i := range p.Spec.Containers {
-		var names []framework.ImageName
-		for _, name := range imageNames(p.Spec.Containers[i].Image) {
-			names = append(names, framework.NewImageName(name))
+func (ImageLocality) Prepare(p *framework.Pod, c framework.Cluster) framework.Plugin {
+	l := &locality{nodes: int64(len(c.Nodes))}
+	for image := range images(p) {
+		l.most += maxPresentEach
+		var names []spreadImage
+		for _, text := range imageNames(image) {
+			name := framework.NewImageName(text)
+			if nodes := c.Images.Nodes(name); nodes > 0 {
+				names = append(names, spreadImage{name, int64(nodes)})
+			}
 		}
-		l.images = append(l.images, names)
+		if len(names) > 0 {
+			l.images = append(l.images, names)
+		}
+	}
+	if len(l.images) == 0 {
+		return nil
 	}
 	return l
+}
+
+// images are those of a pod's containers and image volumes.
+func images(p *framework.Pod) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+			for i := range list {
+				if !yield(list[i].Image) {
+					return
+				}
+			}
+		}
+		for i := range p.Spec.Volumes {
+			if v := p.Spec.Volumes[i].Image; v != nil && !yield(v.Reference) {
+				return
+			}
+		}
+	}
 }
 
 // imageNames are those under which a node may report an image: with the tag that stands for none, and with the registry
@@ -67,21 +105,18 @@ func imageNames(image string) []string {
 	return all
 }
 
-// Score scales the bytes of the pod's images on the node.
+// Score scales the bytes of the pod's images on the node, each by the share of nodes that have it, so that pods do not all
+// heap up on the few that have pulled an image first.
 func (l *locality) Score(_ *framework.Pod, n *framework.Node) int64 {
-	if len(l.images) == 0 {
-		return 0
-	}
 	sum := int64(0)
 	for _, names := range l.images {
 		for _, name := range names {
-			if size := n.ImageSize(name); size > 0 {
-				sum += size
+			if size := n.ImageSize(name.ImageName); size > 0 {
+				sum += size * name.nodes / l.nodes
 				break
 			}
 		}
 	}
-	most := int64(maxPresentEach) * int64(len(l.images))
-	sum = min(max(sum, minPresent), most)
-	return 100 * (sum - minPresent) / (most - minPresent)
+	sum = min(max(sum, minPresent), l.most)
+	return 100 * (sum - minPresent) / (l.most - minPresent)
 }

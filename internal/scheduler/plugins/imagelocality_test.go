@@ -26,16 +26,33 @@ func TestImageNames(t *testing.T) {
 }
 
 func TestImageLocality(t *testing.T) {
-	n := framework.NewNode(&corev1.Node{Status: corev1.NodeStatus{Images: []corev1.ContainerImage{
-		{Names: []string{"docker.io/library/nginx:latest"}, SizeBytes: 523 << 20}, {Names: []string{"registry.example/web:1"}, SizeBytes: 100 << 20}}}})
-	for image, want := range map[string]int64{"nginx": 51, "registry.example/web:1": 7, "registry.example/web:2": 0} {
+	with := func(list ...corev1.ContainerImage) *framework.Node {
+		return framework.NewNode(&corev1.Node{Status: corev1.NodeStatus{Images: list}})
+	}
+	nginx := corev1.ContainerImage{Names: []string{"docker.io/library/nginx:latest"}, SizeBytes: 523 << 20}
+	web := corev1.ContainerImage{Names: []string{"registry.example/web:1"}, SizeBytes: 400 << 20}
+	c := framework.Cluster{Nodes: []*framework.Node{with(nginx, web), with(nginx)}, Images: &framework.ImageIndex{}}
+	for _, n := range c.Nodes {
+		c.Images.Change(nil, n)
+	}
+	for image, want := range map[string][]int64{"nginx": {51, 51}, "registry.example/web:1": {18, 0}} {
 		p := framework.NewPod(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}})
-		judge, ok := ImageLocality{}.Prepare(p, framework.Cluster{}).(framework.Scorer)
+		judge, ok := ImageLocality{}.Prepare(p, c).(framework.Scorer)
 		if !ok {
 			t.Fatal("no scorer")
 		}
-		if got := judge.Score(p, n); got != want {
-			t.Errorf("%s: %d, want %d", image, got, want)
+		for i, n := range c.Nodes {
+			if got := judge.Score(p, n); got != want[i] {
+				t.Errorf("%s on node %d: %d, want %d", image, i, got, want[i])
+			}
 		}
+	}
+	nowhere := framework.NewPod(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "registry.example/web:2"}}}})
+	if (ImageLocality{}).Prepare(nowhere, c) != nil {
+		t.Error("an image that no node has makes a difference")
+	}
+	c.Images.Change(c.Nodes[0], nil)
+	if n := c.Images.Nodes(framework.NewImageName("docker.io/library/nginx:latest")); n != 1 {
+		t.Errorf("%d nodes have the image after one has gone", n)
 	}
 }

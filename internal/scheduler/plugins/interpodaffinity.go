@@ -1,133 +1,123 @@
 package plugins
 
 import (
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	"slices"
 
 	"minato.dev/minato/internal/scheduler/framework"
 )
 
-// InterPodAffinity places pods beside, or away from, other pods: the pod's own terms, and the required anti-affinity of
-// the pods that run already.
+// InterPodAffinity places pods beside, or away from, other pods: by the pod's own terms, and by those of the pods that run
+// already, whose required anti-affinity refuses and whose other terms are wishes.
 type InterPodAffinity struct{}
 
 // Name is upstream's.
 func (InterPodAffinity) Name() string { return "InterPodAffinity" }
 
-// domain is one value of one topology key, such as a zone.
-type domain struct{ key, value string }
+// demandWeight is what a required affinity term of a pod that runs already counts as a wish (upstream's
+// hardPodAffinityWeight).
+const demandWeight = 1
 
-// term is a term of the API with its selectors read.
-type term struct {
-	key        string
-	selector   labels.Selector
-	namespaces map[string]bool
-	among      labels.Selector // of namespaces, by their labels
-	weight     int64
-}
+// domains holds something of each domain, which is one value of one topology key, such as a zone: by key, then value.
+type domains[V any] map[string]map[string]V
 
-func newTerm(namespace string, t *corev1.PodAffinityTerm) term {
-	out := term{key: t.TopologyKey, selector: framework.Selector(t.LabelSelector), namespaces: map[string]bool{}, among: framework.Selector(t.NamespaceSelector)}
-	for _, ns := range t.Namespaces {
-		out.namespaces[ns] = true
+func (d domains[V]) of(key string) map[string]V {
+	if d[key] == nil {
+		d[key] = map[string]V{}
 	}
-	if len(t.Namespaces) == 0 && t.NamespaceSelector == nil {
-		out.namespaces[namespace] = true
-	}
-	return out
-}
-
-func newTerms(namespace string, list []corev1.PodAffinityTerm) (out []term) {
-	for i := range list {
-		out = append(out, newTerm(namespace, &list[i]))
-	}
-	return out
-}
-
-func weighted(namespace string, list []corev1.WeightedPodAffinityTerm, sign int64) (out []term) {
-	for i := range list {
-		t := newTerm(namespace, &list[i].PodAffinityTerm)
-		t.weight = sign * int64(list[i].Weight)
-		out = append(out, t)
-	}
-	return out
-}
-
-// matches says whether the term means pods with these labels in this namespace.
-func (t term) matches(namespace string, l labels.Set, c framework.Cluster) bool {
-	if !t.selector.Matches(l) {
-		return false
-	}
-	if t.namespaces[namespace] {
-		return true
-	}
-	own, ok := c.Namespace(namespace)
-	return ok && t.among.Matches(own)
+	return d[key]
 }
 
 // affinity is InterPodAffinity for one pod.
 type affinity struct {
 	InterPodAffinity
-	wants, avoids []term
-	beside        []map[string]bool // for each of wants: the domains that have such a pod
-	away          []map[string]bool // for each of avoids: the domains that have such a pod
-	refused       map[domain]bool   // domains whose pods do not want this one
-	first         bool              // nobody matches the wants yet, and the pod itself would
-	points        map[domain]int64
-	least, most   int64
+	own         framework.Terms
+	beside      []map[string]bool // for each demand to be beside: the domains that have such a pod
+	away        []map[string]bool // for each demand to be away: the domains that have such a pod
+	refused     domains[bool]     // those whose pods do not want this one
+	first       bool              // nobody matches the demands yet, and the pod itself would
+	points      domains[int64]
+	least, most int64
 }
 
-// Prepare looks at every pod of the cluster once.
+// Prepare looks once at every pod of the cluster that can matter: at all where the pod has terms of its own, otherwise at
+// those that have some.
 func (InterPodAffinity) Prepare(p *framework.Pod, c framework.Cluster) framework.Plugin {
-	a := &affinity{refused: map[domain]bool{}, points: map[domain]int64{}}
-	var prefers []term
-	if own := p.Spec.Affinity; own != nil {
-		if pa := own.PodAffinity; pa != nil {
-			a.wants = newTerms(p.Namespace, pa.RequiredDuringSchedulingIgnoredDuringExecution)
-			prefers = append(prefers, weighted(p.Namespace, pa.PreferredDuringSchedulingIgnoredDuringExecution, 1)...)
-		}
-		if pa := own.PodAntiAffinity; pa != nil {
-			a.avoids = newTerms(p.Namespace, pa.RequiredDuringSchedulingIgnoredDuringExecution)
-			prefers = append(prefers, weighted(p.Namespace, pa.PreferredDuringSchedulingIgnoredDuringExecution, -1)...)
-		}
+	a := &affinity{refused: domains[bool]{}, points: domains[int64]{}}
+	if p.Terms != nil {
+		a.own = *p.Terms
+		a.beside, a.away = make([]map[string]bool, len(a.own.Wants)), make([]map[string]bool, len(a.own.Avoids))
 	}
-	a.beside, a.away = make([]map[string]bool, len(a.wants)), make([]map[string]bool, len(a.avoids))
 	for _, n := range c.Nodes {
-		for _, other := range n.Pods {
-			a.see(p, n, other, prefers, c)
+		if p.Terms != nil {
+			for _, other := range n.Pods {
+				a.judge(p, n, other, c)
+			}
+		}
+		for _, other := range n.Particular {
+			a.hear(p, n, other, c)
 		}
 	}
-	a.first = !a.anyBeside() && len(a.wants) > 0 && all(a.wants, func(t term) bool { return t.matches(p.Namespace, p.Labels, c) })
-	if len(a.wants)+len(a.avoids)+len(a.refused)+len(a.points) == 0 {
+	if len(a.own.Wants)+len(a.own.Avoids)+len(a.refused)+len(a.points) == 0 {
 		return nil
 	}
+	a.first = !slices.ContainsFunc(a.beside, func(m map[string]bool) bool { return len(m) > 0 }) && wanted(a.own.Wants, p, p.Namespace, p.Labels, c)
 	a.bound(c)
 	return a
 }
 
-// see counts one pod that is there already.
-func (a *affinity) see(p *framework.Pod, n *framework.Node, other *framework.Placed, prefers []term, c framework.Cluster) {
-	if !other.Leaving && len(a.wants) > 0 && all(a.wants, func(t term) bool { return t.matches(other.Namespace, other.Labels, c) }) {
-		for i, t := range a.wants {
-			note(&a.beside[i], n, t.key)
+// wanted says whether pods with these labels meet all demands of p, of which there is one at least.
+func wanted(wants []framework.Term, p *framework.Pod, namespace string, labels map[string]string, c framework.Cluster) bool {
+	for i := range wants {
+		if !wants[i].Matches(p.Namespace, namespace, labels, c) {
+			return false
 		}
 	}
-	for i, t := range a.avoids {
-		if t.matches(other.Namespace, other.Labels, c) {
-			note(&a.away[i], n, t.key)
+	return len(wants) > 0
+}
+
+// judge holds the pod's own terms against a pod that is there already.
+func (a *affinity) judge(p *framework.Pod, n *framework.Node, other *framework.Placed, c framework.Cluster) {
+	if !other.Leaving && wanted(a.own.Wants, p, other.Namespace, other.Labels, c) {
+		for i := range a.own.Wants {
+			note(&a.beside[i], n, a.own.Wants[i].Key)
 		}
 	}
-	for _, t := range prefers {
-		if v, ok := n.Labels[t.key]; ok && t.matches(other.Namespace, other.Labels, c) {
-			a.points[domain{t.key, v}] += t.weight
+	for i := range a.own.Avoids {
+		if t := &a.own.Avoids[i]; t.Matches(p.Namespace, other.Namespace, other.Labels, c) {
+			note(&a.away[i], n, t.Key)
 		}
 	}
-	if theirs := other.Affinity; theirs != nil && theirs.PodAntiAffinity != nil {
-		for _, t := range newTerms(other.Namespace, theirs.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) {
-			if v, ok := n.Labels[t.key]; ok && t.matches(p.Namespace, p.Labels, c) {
-				a.refused[domain{t.key, v}] = true
-			}
+	for i := range a.own.Wishes {
+		if t := &a.own.Wishes[i]; t.Matches(p.Namespace, other.Namespace, other.Labels, c) {
+			a.add(n, t.Key, t.Weight)
 		}
+	}
+}
+
+// hear holds the terms of a pod that is there already against the new one.
+func (a *affinity) hear(p *framework.Pod, n *framework.Node, other *framework.Placed, c framework.Cluster) {
+	means := func(t *framework.Term) bool { return t.Matches(other.Namespace, p.Namespace, p.Labels, c) }
+	for i := range other.Terms.Avoids {
+		t := &other.Terms.Avoids[i]
+		if v, ok := n.Labels[t.Key]; ok && means(t) {
+			a.refused.of(t.Key)[v] = true
+		}
+	}
+	for i := range other.Terms.Wants {
+		if t := &other.Terms.Wants[i]; means(t) {
+			a.add(n, t.Key, demandWeight)
+		}
+	}
+	for i := range other.Terms.Wishes {
+		if t := &other.Terms.Wishes[i]; means(t) {
+			a.add(n, t.Key, t.Weight)
+		}
+	}
+}
+
+func (a *affinity) add(n *framework.Node, key string, points int64) {
+	if v, ok := n.Labels[key]; ok {
+		a.points.of(key)[v] += points
 	}
 }
 
@@ -142,39 +132,21 @@ func note(m *map[string]bool, n *framework.Node, key string) {
 	(*m)[v] = true
 }
 
-func all(list []term, f func(term) bool) bool {
-	for _, t := range list {
-		if !f(t) {
-			return false
-		}
-	}
-	return true
-}
-
-func (a *affinity) anyBeside() bool {
-	for _, m := range a.beside {
-		if len(m) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // Filter applies the required terms of both sides.
 func (a *affinity) Filter(_ *framework.Pod, n *framework.Node) []string {
-	for i, t := range a.wants {
-		v, ok := n.Labels[t.key]
+	for i := range a.own.Wants {
+		v, ok := n.Labels[a.own.Wants[i].Key]
 		if !ok || !a.beside[i][v] && !a.first {
 			return []string{"node(s) didn't match pod affinity rules"}
 		}
 	}
-	for i, t := range a.avoids {
-		if v, ok := n.Labels[t.key]; ok && a.away[i][v] {
+	for i := range a.own.Avoids {
+		if v, ok := n.Labels[a.own.Avoids[i].Key]; ok && a.away[i][v] {
 			return []string{"node(s) didn't match pod anti-affinity rules"}
 		}
 	}
-	for d := range a.refused {
-		if v, ok := n.Labels[d.key]; ok && v == d.value {
+	for key, values := range a.refused {
+		if v, ok := n.Labels[key]; ok && values[v] {
 			return []string{"node(s) didn't satisfy existing pods anti-affinity rules"}
 		}
 	}
@@ -193,15 +165,15 @@ func (a *affinity) bound(c framework.Cluster) {
 }
 
 func (a *affinity) sum(n *framework.Node) (sum int64) {
-	for d, points := range a.points {
-		if v, ok := n.Labels[d.key]; ok && v == d.value {
-			sum += points
+	for key, points := range a.points {
+		if v, ok := n.Labels[key]; ok {
+			sum += points[v]
 		}
 	}
 	return sum
 }
 
-// Score scales the preferred terms' points to 0 to 100.
+// Score scales the points of all wishes to 0 to 100.
 func (a *affinity) Score(_ *framework.Pod, n *framework.Node) int64 {
 	if a.most == a.least {
 		return 0

@@ -15,50 +15,66 @@ func (NodeAffinity) Name() string { return "NodeAffinity" }
 // Weight is upstream's.
 func (NodeAffinity) Weight() int64 { return 2 }
 
-// wanted is NodeAffinity for one pod, its terms read.
-type wanted struct {
+// places is NodeAffinity for one pod, its terms read.
+type places struct {
 	NodeAffinity
-	required  nodeaffinity.RequiredNodeAffinity
+	labels    map[string]string                      // the node selector
+	required  *nodeaffinity.LazyErrorNodeSelector    // nil: none
 	preferred *nodeaffinity.PreferredSchedulingTerms // nil: none
 	all       int64                                  // weight of the preferred terms
 }
 
 // Prepare reads the pod's terms once for all nodes.
 func (NodeAffinity) Prepare(p *framework.Pod, _ framework.Cluster) framework.Plugin {
-	return readAffinity(p)
+	if pl := readAffinity(p); len(pl.labels) > 0 || pl.required != nil || pl.preferred != nil {
+		return pl
+	}
+	return nil
 }
 
-func readAffinity(p *framework.Pod) *wanted {
-	w := &wanted{required: nodeaffinity.GetRequiredNodeAffinity(p.Pod)}
-	a := p.Spec.Affinity
-	if a == nil || a.NodeAffinity == nil {
-		return w
+func readAffinity(p *framework.Pod) *places {
+	pl := &places{labels: p.Spec.NodeSelector}
+	if p.Spec.Affinity == nil || p.Spec.Affinity.NodeAffinity == nil {
+		return pl
 	}
-	for _, t := range a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
-		w.all += int64(t.Weight)
+	a := p.Spec.Affinity.NodeAffinity
+	if a.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		pl.required = nodeaffinity.NewLazyErrorNodeSelector(a.RequiredDuringSchedulingIgnoredDuringExecution)
 	}
-	if terms, err := nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution); err == nil && w.all > 0 {
-		w.preferred = terms
+	for _, t := range a.PreferredDuringSchedulingIgnoredDuringExecution {
+		pl.all += int64(t.Weight)
 	}
-	return w
+	if terms, err := nodeaffinity.NewPreferredSchedulingTerms(a.PreferredDuringSchedulingIgnoredDuringExecution); err == nil && pl.all > 0 {
+		pl.preferred = terms
+	}
+	return pl
 }
 
-// Filter refuses nodes that the required terms do not match.
-func (w *wanted) Filter(_ *framework.Pod, n *framework.Node) []string {
-	ok, err := w.required.Match(n.Node)
+// Filter refuses nodes that the selector or the required terms do not match.
+func (pl *places) Filter(_ *framework.Pod, n *framework.Node) []string {
+	const not = "node(s) didn't match Pod's node affinity/selector"
+	for key, want := range pl.labels {
+		if have, ok := n.Labels[key]; !ok || have != want {
+			return []string{not}
+		}
+	}
+	if pl.required == nil {
+		return nil
+	}
+	ok, err := pl.required.Match(n.Node)
 	if err != nil {
 		return []string{"node(s) could not be matched: " + err.Error()}
 	}
 	if !ok {
-		return []string{"node(s) didn't match Pod's node affinity/selector"}
+		return []string{not}
 	}
 	return nil
 }
 
 // Score is the share of the preferred terms' weight that the node matches.
-func (w *wanted) Score(_ *framework.Pod, n *framework.Node) int64 {
-	if w.preferred == nil {
+func (pl *places) Score(_ *framework.Pod, n *framework.Node) int64 {
+	if pl.preferred == nil {
 		return 0
 	}
-	return 100 * w.preferred.Score(n.Node) / w.all
+	return 100 * pl.preferred.Score(n.Node) / pl.all
 }

@@ -1,12 +1,6 @@
 package plugins
 
-import (
-	"sort"
-
-	corev1 "k8s.io/api/core/v1"
-
-	"minato.dev/minato/internal/scheduler/framework"
-)
+import "minato.dev/minato/internal/scheduler/framework"
 
 // NodeResourcesFit keeps a node's promises within what it can allocate, and prefers the emptier node
 // (upstream's LeastAllocated over cpu and memory).
@@ -21,17 +15,10 @@ func (NodeResourcesFit) Weight() int64 { return 1 }
 // Filter names every resource of which too little is free.
 func (NodeResourcesFit) Filter(p *framework.Pod, n *framework.Node) []string {
 	var short []string
-	if int64(len(n.Pods))+1 > n.Allocatable[corev1.ResourcePods] {
+	if int64(len(n.Pods))+1 > n.Allocatable.Pods {
 		short = append(short, "Too many pods")
 	}
-	var names []string
-	for name, want := range p.Requests {
-		if want > 0 && want > n.Allocatable[name]-n.Used[name] {
-			names = append(names, string(name))
-		}
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range p.Requests.Short(&n.Allocatable, &n.Used) {
 		short = append(short, "Insufficient "+name)
 	}
 	return short
@@ -39,12 +26,16 @@ func (NodeResourcesFit) Filter(p *framework.Pod, n *framework.Node) []string {
 
 // Score is the mean free share of cpu and memory after the pod is placed.
 func (NodeResourcesFit) Score(p *framework.Pod, n *framework.Node) int64 {
-	return (free(p, n, corev1.ResourceCPU) + free(p, n, corev1.ResourceMemory)) / 2
+	cpu, memory := free(p, n)
+	return (cpu + memory) / 2
 }
 
-func free(p *framework.Pod, n *framework.Node, r corev1.ResourceName) int64 {
-	all := n.Allocatable[r]
-	used := n.NonZeroUsed[r] + p.NonZero[r]
+// free is what would be left of a node, in hundredths of what it has.
+func free(p *framework.Pod, n *framework.Node) (cpu, memory int64) {
+	return share(n.Allocatable.CPU, n.NonZeroUsed.CPU+p.NonZero.CPU), share(n.Allocatable.Memory, n.NonZeroUsed.Memory+p.NonZero.Memory)
+}
+
+func share(all, used int64) int64 {
 	if all <= 0 || used > all {
 		return 0
 	}

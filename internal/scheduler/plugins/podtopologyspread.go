@@ -1,7 +1,6 @@
 package plugins
 
 import (
-	"maps"
 	"math"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,10 +19,11 @@ func (PodTopologySpread) Name() string { return "PodTopologySpread" }
 type constraint struct {
 	*corev1.TopologySpreadConstraint
 	selector labels.Selector
-	affinity *wanted // what the pod says of nodes
+	affinity *places // what the pod says of nodes
 	self     int64   // 1 where the pod itself is counted
 	counts   map[string]int64
 	least    int64
+	most     int64
 }
 
 // spread is PodTopologySpread for one pod.
@@ -85,7 +85,7 @@ func (t *constraint) count(p *framework.Pod, c framework.Cluster, list []*constr
 	}
 	t.least = math.MaxInt64
 	for _, n := range t.counts {
-		t.least = min(t.least, n)
+		t.least, t.most = min(t.least, n), max(t.most, n)
 	}
 	if t.MinDomains != nil && len(t.counts) < int(*t.MinDomains) {
 		t.least = 0
@@ -136,12 +136,8 @@ func (s *spread) Score(_ *framework.Pod, n *framework.Node) int64 {
 	}
 	sum := int64(0)
 	for _, t := range s.soft {
-		most := int64(0)
-		for c := range maps.Values(t.counts) {
-			most = max(most, c)
-		}
 		if v, ok := n.Labels[t.TopologyKey]; ok {
-			sum += 100 * (most - t.counts[v] + 1) / (most + 1)
+			sum += 100 * (t.most - t.counts[v] + 1) / (t.most + 1)
 		}
 	}
 	return sum / int64(len(s.soft))

@@ -19,12 +19,17 @@ func (TaintToleration) Weight() int64 { return 3 }
 
 // Filter refuses a node with an untolerated NoSchedule or NoExecute taint.
 func (TaintToleration) Filter(p *framework.Pod, n *framework.Node) []string {
-	hard := func(t *corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule }
-	_, untolerated := corehelpers.FindMatchingUntoleratedTaint(klog.Background(), n.Spec.Taints, p.Spec.Tolerations, hard, comparisonOperators)
-	if !untolerated {
-		return nil
+	for i := range n.Spec.Taints {
+		t := &n.Spec.Taints[i]
+		if t.Effect != corev1.TaintEffectPreferNoSchedule && !tolerates(p, t) {
+			return []string{"node(s) had untolerated taint(s)"}
+		}
 	}
-	return []string{"node(s) had untolerated taint(s)"}
+	return nil
+}
+
+func tolerates(p *framework.Pod, t *corev1.Taint) bool {
+	return corehelpers.TolerationsTolerateTaint(klog.Background(), p.Spec.Tolerations, t, comparisonOperators)
 }
 
 // Score gives 100 without untolerated PreferNoSchedule taints, less with each.
@@ -32,8 +37,7 @@ func (TaintToleration) Score(p *framework.Pod, n *framework.Node) int64 {
 	bad := int64(0)
 	for i := range n.Spec.Taints {
 		t := &n.Spec.Taints[i]
-		if t.Effect == corev1.TaintEffectPreferNoSchedule &&
-			!corehelpers.TolerationsTolerateTaint(klog.Background(), p.Spec.Tolerations, t, comparisonOperators) {
+		if t.Effect == corev1.TaintEffectPreferNoSchedule && !tolerates(p, t) {
 			bad++
 		}
 	}
