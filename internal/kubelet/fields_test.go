@@ -34,7 +34,7 @@ var podFields = map[reflect.Type]map[string]fate{
 		"Tolerations": "Kubelet.underPressure", "HostAliases": "steps.hosts", "PriorityClassName": api, "Priority": "Kubelet.victim",
 		"DNSConfig": "steps.dns", "ReadinessGates": "status.ready", "RuntimeClassName": "steps.handler", "EnableServiceLinks": "env.serviceVars",
 		"PreemptionPolicy": scheduler, "Overhead": "steps.podLimits", "TopologySpreadConstraints": scheduler, "SetHostnameAsFQDN": "steps.hostname",
-		"OS": "Kubelet.refusal", "HostUsers": "refused: steps.SandboxConfig, FailedCreatePodSandBox", "SchedulingGates": scheduler,
+		"OS": "Kubelet.refusal", "HostUsers": "steps.users", "SchedulingGates": scheduler,
 		"ResourceClaims": "refused: unbuilt, UnexpectedAdmissionError", "Resources": "steps.podLimits", "HostnameOverride": "steps.hostname",
 		"SchedulingGroup": dropped, "EvictionResponders": dropped,
 	},

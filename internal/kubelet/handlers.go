@@ -28,16 +28,25 @@ func (k *Kubelet) features(pod *corev1.Pod) *corev1.NodeRuntimeHandlerFeatures {
 		}
 		w.mu.Unlock()
 	}
+	return k.featuresOf(name)
+}
+
+func (k *Kubelet) featuresOf(handler string) *corev1.NodeRuntimeHandlerFeatures {
 	list := k.handlers.Load()
 	if list == nil {
 		return nil
 	}
 	for i := range *list {
-		if (*list)[i].Name == name {
+		if (*list)[i].Name == handler {
 			return (*list)[i].Features
 		}
 	}
 	return nil
+}
+
+func (k *Kubelet) userNamespaces(handler string) bool {
+	f := k.featuresOf(handler)
+	return f != nil && f.UserNamespaces != nil && *f.UserNamespaces
 }
 
 func (k *Kubelet) recursiveReadOnly(pod *corev1.Pod) bool {

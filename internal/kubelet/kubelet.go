@@ -31,6 +31,7 @@ import (
 	"minato.dev/minato/internal/kubelet/probe"
 	"minato.dev/minato/internal/kubelet/seen"
 	"minato.dev/minato/internal/kubelet/steps"
+	"minato.dev/minato/internal/kubelet/users"
 	"minato.dev/minato/internal/kubelet/volume"
 	"minato.dev/minato/internal/run"
 )
@@ -137,6 +138,10 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 	if err != nil {
 		return err
 	}
+	ranges, err := users.Open(filepath.Join(k.cfg.RootDir, "pods"))
+	if err != nil {
+		k.cfg.Log.Warn("the user ids of some pods are not known", "err", err)
+	}
 	k.objects = object.New(ctx, k.c, k.cfg.Log)
 	s.Go("objects", func(ctx context.Context) error {
 		<-ctx.Done()
@@ -144,6 +149,7 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 	})
 	k.node = &steps.Node{Name: k.cfg.NodeName, Hostname: k.cfg.Hostname, IPs: k.cfg.NodeIPs, LogDir: k.cfg.LogDir, ClusterDNS: k.cfg.ClusterDNS,
 		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.allocatable(), RecursiveReadOnly: k.recursiveReadOnly,
+		UserNamespaces: k.userNamespaces, Users: ranges,
 		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
 		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
 		Client: k.c, Rec: k.rec, Log: k.cfg.Log, Logins: credential.Chain{Sources: k.cfg.Credentials,

@@ -49,7 +49,7 @@ cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/kernel/shm_rmid_forced; hos
 ping -c1 -W1 127.0.0.1 >/dev/null 2>&1; httpd -p 80 && echo serves; (echo x > /dev/null) && echo null
 mount -t tmpfs x /tmp 2>/dev/null && echo mounted; ls /sys/class/net | tr '\n' ' '; echo; exec sleep 1000`)
 	c.Mounts = []*api.Mount{{HostPath: volume, ContainerPath: "/volume", UidMappings: u.Uids, GidMappings: u.Gids},
-		{Image: &api.ImageSpec{Image: testImage}, ContainerPath: "/image", Readonly: true}}
+		{Image: &api.ImageSpec{Image: testImage}, ContainerPath: "/image", Readonly: true, UidMappings: u.Uids, GidMappings: u.Gids}}
 	pod := m.run(pc)
 	id := m.create(pod, pc, c)
 	m.begin(id)

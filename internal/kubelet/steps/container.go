@@ -52,6 +52,10 @@ func (n *Node) containerConfig(ctx context.Context, pod *corev1.Pod, c *corev1.C
 	if s.Target != "" {
 		sc.NamespaceOptions.Pid, sc.NamespaceOptions.TargetId = runtimeapi.NamespaceMode_TARGET, s.Target
 	}
+	if sc.NamespaceOptions.UsernsOptions, err = n.users(pod); err != nil {
+		return nil, fail("CreateContainerConfigError", "%v", err)
+	}
+	shift(cfg.Mounts, sc.NamespaceOptions.UsernsOptions)
 	cfg.Linux = &runtimeapi.LinuxContainerConfig{SecurityContext: sc, Resources: n.resources(pod, c)}
 	if l := c.Lifecycle; l != nil && l.StopSignal != nil {
 		v, ok := runtimeapi.Signal_value[string(*l.StopSignal)]

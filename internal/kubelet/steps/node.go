@@ -21,6 +21,7 @@ import (
 	"minato.dev/minato/internal/kubelet/cgroup"
 	"minato.dev/minato/internal/kubelet/env"
 	"minato.dev/minato/internal/kubelet/object"
+	"minato.dev/minato/internal/kubelet/users"
 	"minato.dev/minato/internal/kubelet/volume"
 )
 
@@ -42,6 +43,9 @@ type Node struct {
 
 	// RecursiveReadOnly says whether the handler of the pod's runtime class can make mounts read-only with those below them.
 	RecursiveReadOnly func(pod *corev1.Pod) bool
+	// UserNamespaces says whether a handler can give pods user namespaces of their own, out of Users.
+	UserNamespaces func(handler string) bool
+	Users          *users.Ranges
 
 	Runtime  runtimeapi.RuntimeServiceClient
 	Images   runtimeapi.ImageServiceClient

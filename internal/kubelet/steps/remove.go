@@ -45,9 +45,13 @@ func (n *Node) RemoveSandbox(ctx context.Context, id string) error {
 	return err
 }
 
-// Teardown unmounts the volumes and removes the pod's directory and cgroup.
+// Teardown unmounts the volumes and removes the pod's directory and cgroup, and gives back its user ids.
 func (n *Node) Teardown(uid types.UID) error {
-	return errors.Join(n.Mounter.Teardown(uid), n.Cgroups.Remove(uid))
+	err := n.Mounter.Teardown(uid)
+	if err == nil {
+		n.Users.Release(uid)
+	}
+	return errors.Join(err, n.Cgroups.Remove(uid))
 }
 
 // RemoveLogs removes the pod's log directory.

@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -36,6 +35,9 @@ func (n *Node) sandbox(ctx context.Context, pod *corev1.Pod, attempt int32) erro
 	if err != nil {
 		return err
 	}
+	if err := n.checkUsers(pod, handler); err != nil {
+		return err
+	}
 	if attempt > 0 {
 		n.event(pod, "", corev1.EventTypeNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
 	}
@@ -57,9 +59,6 @@ func (n *Node) handler(ctx context.Context, pod *corev1.Pod) (string, error) {
 
 // SandboxConfig is the pod's sandbox as CRI describes it.
 func (n *Node) SandboxConfig(pod *corev1.Pod, attempt int32) (*runtimeapi.PodSandboxConfig, error) {
-	if pod.Spec.HostUsers != nil && !*pod.Spec.HostUsers {
-		return nil, errors.New("this node has no user namespaces: hostUsers: false cannot be honoured")
-	}
 	dns, err := n.dns(pod)
 	if err != nil {
 		return nil, err
@@ -81,7 +80,8 @@ func (n *Node) SandboxConfig(pod *corev1.Pod, attempt int32) (*runtimeapi.PodSan
 		PortMappings: hostPorts(pod),
 	}
 	cfg.Linux = n.linuxSandbox(pod)
-	return cfg, nil
+	cfg.Linux.SecurityContext.NamespaceOptions.UsernsOptions, err = n.users(pod)
+	return cfg, err
 }
 
 func (n *Node) linuxSandbox(pod *corev1.Pod) *runtimeapi.LinuxPodSandboxConfig {

@@ -73,7 +73,7 @@ func (b *build) bind(i int, m *cri.Mount) (specs.Mount, error) {
 		return specs.Mount{}, errors.New("container_path is empty")
 	}
 	out := specs.Mount{Destination: filepath.Join("/", to), Type: "bind", Options: []string{"rbind"}}
-	if len(m.GetUidMappings())+len(m.GetGidMappings()) > 0 {
+	if m.GetImage().GetImage() == "" && len(m.GetUidMappings())+len(m.GetGidMappings()) > 0 { // an image's layers are shifted already
 		out.UIDMappings, out.GIDMappings = IDs(m.GetUidMappings()), IDs(m.GetGidMappings())
 		out.Options = append(out.Options, "ridmap")
 	}
