@@ -178,7 +178,7 @@ func ParseSize(word string) (int64, error) {
 			continue
 		}
 		n, err := strconv.ParseFloat(digits, 64)
-		if err != nil || n < 0 || n*u.bytes > 1<<60 {
+		if err != nil || !(n >= 0 && n*u.bytes < 1<<60) {
 			break
 		}
 		return int64(n * u.bytes), nil
