@@ -61,8 +61,6 @@ func TestRefused(t *testing.T) {
 		{"unknown dry run", "POST", cms + "?dryRun=Some", configMap("x", "{}"), "", "", 422, "Invalid", `CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]`},
 		{"media type", "POST", cms, "x", "Content-Type", "text/csv", 415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"},
 		{"accept", "GET", cms, "", "Accept", "text/csv", 406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch"},
-		{"accept of keys", "GET", "/openid/v1/jwks", "", "Accept", "application/json", 406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/jwk-set+json"},
-		{"keys are not written", "POST", "/openid/v1/jwks", "", "", "", 405, "MethodNotAllowed", "the server does not allow this method on the requested resource"},
 		{"huge", "POST", cms, configMap("x", `{"a":"`+strings.Repeat("a", 3<<20)+`"}`), "", "", 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"},
 		{"label selector", "GET", cms + "?labelSelector=a+in", "", "", "", 400, "BadRequest", "unable to parse requirement: found '' expected: '('"},
 		{"field selector", "GET", cms + "?fieldSelector=data.a%3Db", "", "", "", 400, "BadRequest", `"data.a" is not a known field selector: only "metadata.name", "metadata.namespace"`},

@@ -128,6 +128,8 @@ func TestGuards(t *testing.T) {
 		{"admin as nobody", admin, secrets, []string{"Impersonate-User", "nobody"}, 403, `secrets is forbidden: User "nobody" cannot list resource "secrets" in API group "" in the namespace "kube-system"`},
 		{"node as admin", node, secrets, []string{"Impersonate-User", "admin"}, 403, `users "admin" is forbidden: User "system:node:n" cannot impersonate resource "users" in API group "" at the cluster scope`},
 		{"group without user", admin, secrets, []string{"Impersonate-Group", "g"}, 400, "requested &user.DefaultInfo{"},
+		{"keys", anonymous, "/openid/v1/jwks", nil, 403, `forbidden: User "system:anonymous" cannot get path "/openid/v1/jwks"`},
+		{"keys in another form", admin, "/openid/v1/jwks", []string{"Accept", "application/json"}, 406, "406: Not Acceptable\n\nAvailable representations: application/jwk-set+json"},
 		{"bootstrapped", admin, "/api/v1/namespaces/default/services/kubernetes", nil, 200, ""},
 		{"its address", admin, "/apis/networking.k8s.io/v1/ipaddresses/10.96.0.1", nil, 200, ""},
 	} {
@@ -137,6 +139,11 @@ func TestGuards(t *testing.T) {
 				t.Errorf("%d %s", a.code, a.body)
 			}
 		})
+	}
+	if resp, err := admin.Post(url+"/openid/v1/jwks", "", nil); err != nil || resp.StatusCode != 405 {
+		t.Errorf("keys were written: %v %v", resp, err)
+	} else {
+		_ = resp.Body.Close()
 	}
 	own := client.Of(client.New(url, s.InProcess(b.Node.TLS), "kubelet/1"), client.Nodes)
 	if _, err := own.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}); err != nil {
