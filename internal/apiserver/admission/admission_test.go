@@ -230,18 +230,3 @@ func TestWebhooksAreNotSilent(t *testing.T) {
 		t.Errorf("log: %s", log.String())
 	}
 }
-
-func TestHandles(t *testing.T) {
-	c := chain(plain())
-	for _, x := range []struct {
-		op   Operation
-		gr   schema.GroupResource
-		sub  string
-		want bool
-	}{{Create, pods, "", true}, {Update, corev1.Resource("configmaps"), "", false}, {Delete, corev1.Resource("configmaps"), "", false}, {Delete, namespaces, "", true},
-		{Connect, pods, "exec", false}, {Update, pods, "status", true}} {
-		if c.Handles(x.op, x.gr, x.sub) != x.want {
-			t.Errorf("%v", x)
-		}
-	}
-}

@@ -36,6 +36,9 @@ type Attributes struct {
 	Options     runtime.Object // *metav1.CreateOptions, UpdateOptions, PatchOptions or DeleteOptions
 	DryRun      bool
 	Warnings    []string // filled by plugins, for the Warning header
+
+	changed bool // a policy has changed Object
+	again   bool // the plugins run once more for that
 }
 
 func (a *Attributes) warn(format string, args ...any) {

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"minato.dev/minato/internal/apiserver/admission/policy"
 )
 
 // Config is the chain's surroundings.
@@ -42,11 +44,12 @@ type plugin struct {
 }
 
 // plugins are all plugins in upstream's order. ResourceQuota must be the last: it counts what all others let pass.
-func plugins() []plugin {
+func plugins(policies *policy.Engine) []plugin {
 	return []plugin{
 		namespaceLifecycle, limitRanger, serviceAccount, nodeRestriction, taintNodesByCondition, podSecurity(), priority, defaultTolerationSeconds,
 		defaultStorageClass, storageObjectInUseProtection, claimResize, podResize, runtimeClass, certificateApproval, certificateSigning,
-		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, webhooksMissing(), unbuiltKinds, resourceQuota,
+		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, policyChanges(policies), policyChecks(policies), webhooksMissing(),
+		unbuiltKinds, resourceQuota,
 	}
 }
 
@@ -64,21 +67,20 @@ func New(c Config) *Chain {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Chain{c: c, plugins: plugins()}
+	return &Chain{c: c, plugins: plugins(policy.New(c.Objects, c.Authorizer))}
 }
 
-// Handles says whether any plugin looks at such a write, so that a caller may skip work that only admission needs.
-func (c *Chain) Handles(op Operation, gr schema.GroupResource, subresource string) bool {
-	for _, p := range c.plugins {
-		if p.handles(op, gr, subresource) {
-			return true
-		}
-	}
-	return false
-}
-
-// Admit runs the mutating plugins. Errors are API status errors.
+// Admit runs the mutating plugins, and once more where a policy has changed the object after some of them. Errors are API
+// status errors.
 func (c *Chain) Admit(ctx context.Context, a *Attributes) error {
+	if err := c.admit(ctx, a); err != nil || !a.changed {
+		return err
+	}
+	a.again = true
+	return c.admit(ctx, a)
+}
+
+func (c *Chain) admit(ctx context.Context, a *Attributes) error {
 	for _, p := range c.plugins {
 		if p.admit != nil && p.handles(a.Operation, a.Resource.GroupResource(), a.Subresource) {
 			if err := p.admit(ctx, &c.c, a); err != nil {

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -10,9 +11,9 @@ import (
 )
 
 // uncalled are the kinds that configure admission and that this server stores without acting on them.
-var uncalled = []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations", "validatingadmissionpolicybindings", "mutatingadmissionpolicybindings"}
+var uncalled = []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"}
 
-// webhooksMissing stands where webhooks and admission policies will be called. Until they are, it tells whoever writes
+// webhooksMissing stands where webhooks will be called. Until they are, it tells whoever writes
 // such a configuration, and the log, that nothing will happen. Those that are there already are told of at the first write.
 func webhooksMissing() plugin {
 	w := &webhookWarner{told: map[string]bool{}}
@@ -23,7 +24,7 @@ func webhooksMissing() plugin {
 		},
 		validate: func(ctx context.Context, c *Config, a *Attributes) error {
 			w.first.Do(func() { w.existing(ctx, c) })
-			if a.Resource.Group == admissionregistrationv1.GroupName {
+			if a.Resource.Group == admissionregistrationv1.GroupName && slices.Contains(uncalled, a.Resource.Resource) {
 				a.warn("this server stores %s but does not act on them yet: requests are admitted without them", a.Resource.Resource)
 				w.tell(c, a.Resource.Resource, a.name())
 			}
