@@ -14,7 +14,7 @@ import (
 	"minato.dev/minato/bench/sides"
 )
 
-// detail leaves the server's heap profile and every process's mappings in dir.
+// detail leaves the server's heap profile, goroutines and every process's mappings in dir.
 func detail(ctx context.Context, s *sides.Side, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -28,13 +28,18 @@ func detail(ctx context.Context, s *sides.Side, dir string) error {
 			return err
 		}
 	}
-	f, err := os.Create(filepath.Join(dir, "heap.pprof"))
-	if err != nil {
-		return err
-	}
 	c := s.Client(false)
 	defer c.CloseIdleConnections()
-	return errors.Join(get(ctx, c, s.URL+"/debug/pprof/heap", "*/*", f), f.Close())
+	for name, path := range map[string]string{"heap.pprof": "heap", "heap.txt": "heap?debug=1", "goroutines.txt": "goroutine?debug=1"} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(get(ctx, c, s.URL+"/debug/pprof/"+path, "*/*", f), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mappings writes what the process holds by the name of the mapping, in KB, the largest first.

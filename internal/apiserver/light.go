@@ -32,7 +32,18 @@ func (r *resource) light(o *cache.Object) (runtime.Object, error) {
 
 // lightMessage is light for protobuf; ok is false for other values. What is stored has all defaults (see writer.go).
 func (r *resource) lightMessage(o *cache.Object) (obj runtime.Object, ok bool, err error) {
-	raw, err := rawMessage(o.Value)
+	err = o.ReadValue(func(value []byte) (err error) {
+		obj, ok, err = r.lightOf(value)
+		return err
+	})
+	if ok {
+		obj.(metav1.Object).SetResourceVersion(strconv.FormatInt(o.Revision, 10))
+	}
+	return obj, ok, err
+}
+
+func (r *resource) lightOf(value []byte) (obj runtime.Object, ok bool, err error) {
+	raw, err := rawMessage(value)
 	if err != nil {
 		return nil, false, nil // decoding as usual tells what is wrong with it
 	}
@@ -52,7 +63,6 @@ func (r *resource) lightMessage(o *cache.Object) (obj runtime.Object, ok bool, e
 	if err := without(raw, 1, message.Unmarshal, func(m []byte) error { return without(m, managedFields, meta.Unmarshal, nothing) }); err != nil {
 		return nil, false, err
 	}
-	meta.ResourceVersion = strconv.FormatInt(o.Revision, 10)
 	obj.GetObjectKind().SetGroupVersionKind(r.GVK())
 	return obj, true, nil
 }

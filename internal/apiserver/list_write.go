@@ -91,7 +91,7 @@ const endOfItems = "]}\n"
 
 // protobufList frames stored messages by hand: each gets its resourceVersion appended.
 func (c *call) protobufList(p *page, gvk schema.GroupVersionKind) error {
-	raws, sizes, total, err := c.messages(p)
+	sizes, total, err := c.messageSizes(p)
 	if err != nil {
 		return err
 	}
@@ -101,14 +101,17 @@ func (c *call) protobufList(p *page, gvk schema.GroupVersionKind) error {
 	}
 	c.sendBody(len(head)+total+len(unknownTail), func(b *body) {
 		b.bytes(head)
-		for i, raw := range raws {
+		var scratch []byte
+		for i, o := range p.objects {
+			var raw []byte
+			raw, scratch = c.res.messageInto(scratch, o)
 			b.room(itemFrame)
 			b.buf = append(b.buf, tagItems)
 			b.buf = binary.AppendUvarint(b.buf, uint64(sizes[i]))
 			b.bytes(raw)
 			if sizes[i] > len(raw) {
 				b.room(itemFrame)
-				b.buf = appendVersion(b.buf, p.objects[i].Revision)
+				b.buf = appendVersion(b.buf, o.Revision)
 			}
 		}
 		b.bytes(unknownTail)
@@ -119,21 +122,38 @@ func (c *call) protobufList(p *page, gvk schema.GroupVersionKind) error {
 // itemFrame is more than what goes before or after an item's message.
 const itemFrame = 32
 
-// messages returns each object's message, its size in the list and the framed size of all.
-func (c *call) messages(p *page) (raws [][]byte, sizes []int, total int, err error) {
-	raws, sizes = make([][]byte, len(p.objects)), make([]int, len(p.objects))
+// messageSizes returns the size of each object's message in the list, and the framed size of all.
+func (c *call) messageSizes(p *page) (sizes []int, total int, err error) {
+	sizes = make([]int, len(p.objects))
 	for i, o := range p.objects {
-		raw, whole, err := c.res.message(o)
-		if err != nil {
-			return nil, nil, 0, err
+		if sizes[i] = int(o.Body.To - o.Body.From); sizes[i] == 0 || c.res.Storage != c.res.GVK() {
+			raw, whole, err := c.res.message(o)
+			if err != nil {
+				return nil, 0, err
+			}
+			if sizes[i] = len(raw); whole {
+				total += fieldSize(sizes[i])
+				continue
+			}
 		}
-		raws[i], sizes[i] = raw, len(raw)
-		if !whole {
-			sizes[i] += versionSize(o.Revision)
-		}
+		sizes[i] += versionSize(o.Revision)
 		total += fieldSize(sizes[i])
 	}
-	return raws, sizes, total, nil
+	return sizes, total, nil
+}
+
+// messageInto is message for an object whose size is known. Where its value is packed it stands in scratch, which comes
+// back for the next.
+func (r *resource) messageInto(scratch []byte, o *cache.Object) (raw, rest []byte) {
+	if o.Body.To > o.Body.From && r.Storage == r.GVK() {
+		scratch = o.AppendValue(scratch[:0])
+		return scratch[o.Body.From:o.Body.To], scratch
+	}
+	raw, _, err := r.message(o)
+	if err != nil {
+		panic(http.ErrAbortHandler) // it could be read a moment ago
+	}
+	return raw, scratch
 }
 
 // metadataList answers with the objects' metadata alone.

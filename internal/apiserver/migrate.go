@@ -92,7 +92,7 @@ func (s *Server) recode(ctx context.Context, key string) error {
 	if !ok || !o.Recoded {
 		return nil
 	}
-	_, err := s.store.Update(ctx, key, o.Value, o.Revision, 0)
+	_, err := s.store.Update(ctx, key, o.Value(), o.Revision, 0)
 	var conflict *store.ConflictError
 	if errors.As(err, &conflict) {
 		return nil

@@ -16,7 +16,11 @@ import (
 
 // object decodes a cached object into the storage type, with its resourceVersion. The result is the caller's own.
 func (r *resource) object(o *cache.Object) (api.Object, error) {
-	obj, err := r.DecodeStorage(o.Value)
+	var obj api.Object
+	err := o.ReadValue(func(value []byte) (err error) {
+		obj, err = r.DecodeStorage(value)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +72,7 @@ func (r *resource) renderItem(o *cache.Object) func() ([]byte, error) {
 // bytes themselves. Where whole is true it had to be made, and is complete.
 func (r *resource) message(o *cache.Object) (raw []byte, whole bool, err error) {
 	if r.Storage == r.GVK() {
-		if raw, err = rawMessage(o.Value); err != errNotProtobuf {
+		if raw, err = rawMessage(o.Value()); err != errNotProtobuf {
 			return raw, false, err
 		}
 	}
@@ -112,15 +116,17 @@ func (r *resource) body(o *cache.Object, out negotiate.Output) ([]byte, error) {
 // metadataOf reads the metadata alone, out of the message where there is one.
 func (r *resource) metadataOf(o *cache.Object) (*metav1.PartialObjectMetadata, error) {
 	p := &metav1.PartialObjectMetadata{}
-	raw, err := rawMessage(o.Value)
-	if err == nil {
-		var m []byte
-		if m, _, err = lastField(raw, 1); err == nil {
-			err = p.ObjectMeta.Unmarshal(m)
+	err := o.ReadValue(func(value []byte) error {
+		raw, err := rawMessage(value)
+		if err != nil {
+			return json.Unmarshal(value, p)
 		}
-	} else {
-		err = json.Unmarshal(o.Value, p)
-	}
+		m, _, err := lastField(raw, 1)
+		if err != nil {
+			return err
+		}
+		return p.ObjectMeta.Unmarshal(m)
+	})
 	p.TypeMeta = metav1.TypeMeta{}
 	r.hideTemplateGeneration(&p.ObjectMeta)
 	p.ResourceVersion = strconv.FormatInt(o.Revision, 10)

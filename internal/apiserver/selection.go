@@ -19,6 +19,9 @@ type picked struct {
 	index, value string
 }
 
+// podIndexes are the fields by which pods are found without a look at all of them; the first is the one that chooses most.
+var podIndexes = []string{"spec.nodeName", "status.podIP"}
+
 // selectionOf reads the URL and the selectors.
 func (c *call) selectionOf(o *internalversion.ListOptions) picked {
 	s := picked{prefix: c.res.Key(c.info.Namespace, ""), labels: o.LabelSelector, fields: o.FieldSelector}
@@ -35,8 +38,11 @@ func (c *call) selectionOf(o *internalversion.ListOptions) picked {
 		s.one = c.res.Key(c.info.Namespace, name)
 	}
 	if c.res.Prefix == "/registry/pods" {
-		if node, ok := s.fields.RequiresExactMatch("spec.nodeName"); ok {
-			s.index, s.value = "spec.nodeName", node
+		for _, field := range podIndexes {
+			if value, ok := s.fields.RequiresExactMatch(field); ok {
+				s.index, s.value = field, value
+				break
+			}
 		}
 	}
 	return s

@@ -143,16 +143,36 @@ func (s *Server) newCache() (*cache.Cache, error) {
 	for _, r := range api.Stored() {
 		cr := cache.Resource{Prefix: r.Prefix + "/", Index: indexer(r), Canonical: s.canonical(r)}
 		if r.Prefix == "/registry/pods" {
-			cr.Indexed = []string{"spec.nodeName"}
+			cr.Indexed = podIndexes
 		}
 		cc.Resources = append(cc.Resources, cr)
 	}
 	return cache.New(s.cfg.Store, cc), nil
 }
 
+// bodyOf finds the object's own message in a stored value; nothing in what is not protobuf.
+func bodyOf(value []byte) cache.Span {
+	raw, err := rawMessage(value)
+	if err != nil {
+		return cache.Span{}
+	}
+	// rawMessage returns a part of value, whose capacity ends where the part does.
+	for at := len(magic); at < len(value); {
+		_, found, size, err := nextField(value[at:])
+		if err != nil {
+			return cache.Span{}
+		}
+		at += size
+		if len(found) == len(raw) && len(raw) > 0 && &found[0] == &raw[0] {
+			return cache.Span{From: int32(at - len(raw)), To: int32(at)}
+		}
+	}
+	return cache.Span{}
+}
+
 func indexer(r *api.Resource) func(string, []byte) (cache.Meta, error) {
 	return func(_ string, value []byte) (cache.Meta, error) {
 		x, err := r.Index(value)
-		return cache.Meta{Namespace: x.Namespace, Name: x.Name, UID: x.UID, Labels: x.Labels, Fields: x.Fields, Deleting: x.Deleting}, err
+		return cache.Meta{Namespace: x.Namespace, Name: x.Name, UID: x.UID, Labels: x.Labels, Fields: x.Fields, Deleting: x.Deleting, Body: bodyOf(value)}, err
 	}
 }

@@ -57,11 +57,15 @@ func (r *resource) transcoded(o *cache.Object) []byte {
 	if r.plan == nil || r.plan() == nil {
 		return nil
 	}
-	raw, err := rawMessage(o.Value)
-	if err != nil {
-		return nil
-	}
-	return transcodeWith(r.plan(), nil, raw, o.Revision)
+	var out []byte
+	_ = o.ReadValue(func(value []byte) error {
+		raw, err := rawMessage(value)
+		if err == nil {
+			out = transcodeWith(r.plan(), nil, raw, o.Revision)
+		}
+		return err
+	})
+	return out
 }
 
 // transcodedMetadata is what of a cached object goes with its row, made of its bytes; nil where it has to be decoded.
@@ -69,10 +73,18 @@ func (r *resource) transcodedMetadata(o *cache.Object, version string) []byte {
 	if r.metaPlan == nil || r.metaPlan() == nil {
 		return nil
 	}
-	raw, err := rawMessage(o.Value)
-	if err != nil {
-		return nil
-	}
+	var out []byte
+	_ = o.ReadValue(func(value []byte) error {
+		raw, err := rawMessage(value)
+		if err == nil {
+			out = r.transcodeMetadata(raw, o.Revision, version)
+		}
+		return err
+	})
+	return out
+}
+
+func (r *resource) transcodeMetadata(raw []byte, revision int64, version string) []byte {
 	metas, begin, size := 0, 0, 0
 	for at := 0; at < len(raw); {
 		number, value, n, err := nextField(raw[at:])
@@ -88,7 +100,7 @@ func (r *resource) transcodedMetadata(o *cache.Object, version string) []byte {
 		return nil
 	}
 	name := `{"kind":"` + string(negotiate.Metadata) + `","apiVersion":"meta.k8s.io/` + version + `",`
-	return transcodeWith(r.metaPlan(), []byte(name), raw[begin:begin+size], o.Revision)
+	return transcodeWith(r.metaPlan(), []byte(name), raw[begin:begin+size], revision)
 }
 
 // transcodeWith renders a message. What is not nil of name stands in the place of the opening brace.

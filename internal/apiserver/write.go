@@ -41,7 +41,7 @@ type written struct {
 func (s *Server) current(ctx context.Context, r *resource, key string, fresh bool) (*state, error) {
 	if !fresh {
 		if o, ok := s.stored(key); ok {
-			return r.state(o.Value, o.Revision)
+			return r.state(o.Value(), o.Revision)
 		}
 	}
 	kv, found, _, err := s.store.Get(ctx, key)

@@ -37,8 +37,8 @@ func (c *call) answerState(code int, st *state) error {
 // asCached shows a state as the cache would.
 func (r *resource) asCached(st *state) *cache.Object {
 	m := st.obj.(metav1.Object)
-	return &cache.Object{Key: r.Key(m.GetNamespace(), m.GetName()), Namespace: m.GetNamespace(), Name: m.GetName(), UID: string(m.GetUID()),
-		Revision: st.revision, Value: st.value, Labels: cache.PairsOf(m.GetLabels())}
+	return cache.Lone(r.Key(m.GetNamespace(), m.GetName()), cache.Meta{Namespace: m.GetNamespace(), Name: m.GetName(), UID: string(m.GetUID()),
+		Labels: m.GetLabels()}, st.revision, st.value)
 }
 
 // keepTimes leaves the times of field management alone where nothing else has changed.

@@ -24,6 +24,9 @@ func (c *Cache) apply(b store.Batch) error {
 			o = c.newObject(r, e.KV) // the resource has joined or changed since
 		}
 		r.apply(e, o, now)
+		if o != nil {
+			c.wrote(r, o)
+		}
 	}
 	c.revision = max(c.revision, b.Revision)
 	c.mu.Unlock()

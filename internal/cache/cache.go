@@ -28,6 +28,7 @@ type Meta struct {
 	Labels               map[string]string
 	Fields               map[string]string // selectable fields, by their API path: spec.nodeName
 	Deleting             bool              // deletionTimestamp is set
+	Body                 Span              // where the object's own message is in the stored bytes, for whoever asks Object.Body
 }
 
 // A Resource is one kind's keys in the store.

@@ -49,7 +49,7 @@ func TestDeletedCarriesTheLastMatchingState(t *testing.T) {
 	x := w.watch(pods, 1, isApp("a"), WatchOptions{})
 	w.create(pods+"ns/x", pod("", "a", 7))
 	w.update(pods+"ns/x", pod("", "b", 8))
-	if e := w.events(x, 2)[1]; string(e.Object.Value) != string(pod("", "a", 7)) || e.Object.Revision != 3 {
+	if e := w.events(x, 2)[1]; string(e.Object.Value()) != string(pod("", "a", 7)) || e.Object.Revision != 3 {
 		t.Fatalf("%+v", e)
 	}
 }

@@ -45,7 +45,7 @@ func (e *entry) bytes() int {
 	if e.prev == nil {
 		return 0
 	}
-	return len(e.prev.Value)
+	return e.prev.size()
 }
 
 // history is the log of one resource: all its writes with revisions above floor, numbered by seq without gaps.

@@ -44,7 +44,11 @@ func (c *Cache) addResource(ctx context.Context, cfg Resource) (done bool, err e
 		return true, nil
 	}
 	r := newResource(cfg, c.cfg)
-	revision, err := c.list(ctx, cfg.Prefix, 0, func(kv store.KV) { r.set(nil, c.newObject(r, kv)) })
+	revision, err := c.list(ctx, cfg.Prefix, 0, func(kv store.KV) {
+		o := c.newObject(r, kv)
+		r.cold.load(o)
+		r.set(nil, o)
+	})
 	if err == nil {
 		err = c.waitFor(ctx, revision, patience, func() error { return c.store.Progress(ctx) })
 	}

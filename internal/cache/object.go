@@ -9,7 +9,8 @@ import (
 	"minato.dev/minato/internal/store"
 )
 
-// An Object is one stored object at one revision: its bytes and its index record. All of it is immutable and shared.
+// An Object is one stored object at one revision: its bytes and its index record. What it says
+// is immutable and shared.
 type Object struct {
 	Key            string
 	Namespace      string
@@ -17,15 +18,24 @@ type Object struct {
 	UID            string
 	Revision       int64 // of the write that made this state: the resourceVersion to show
 	CreateRevision int64
-	Value          []byte // as in the store, or what Resource.Canonical made of it; without the resourceVersion
-	Recoded        bool   // Value is not what the store has
+	Recoded        bool // Value is not what the store has
+	Body           Span // of Value, as Index gave it
 	Labels         Pairs
 	Fields         Pairs // those that are empty left out
 	Deleting       bool
 	Err            error // why Index could not read Value, else nil
 
+	value  value // as in the store, or what Resource.Canonical made of it; without the resourceVersion
 	ledger *ledger
 	memos  atomic.Pointer[[]*memo]
+}
+
+// Lone is an object that is in no cache: what a write has in its hands.
+func Lone(key string, m Meta, revision int64, value []byte) *Object {
+	o := &Object{Key: key, Namespace: m.Namespace, Name: m.Name, UID: m.UID, Revision: revision, Labels: PairsOf(m.Labels),
+		Fields: PairsOf(m.Fields), Deleting: m.Deleting, Body: m.Body}
+	o.value.set(value)
+	return o
 }
 
 // newObject reads the index record of a stored value.
@@ -44,21 +54,23 @@ func (c *Cache) newObject(r *resource, kv store.KV) *Object {
 		c.cfg.Log.Error("stored object is unreadable", "key", kv.Key, "err", err)
 	}
 	uid, labels, fields := m.pack()
-	return &Object{
+	o := &Object{
 		Key:            kv.Key,
 		Namespace:      within(kv.Key, m.Namespace),
 		Name:           within(kv.Key, m.Name),
 		UID:            uid,
 		Revision:       kv.ModRevision,
 		CreateRevision: kv.CreateRevision,
-		Value:          kv.Value,
 		Recoded:        recoded,
+		Body:           m.Body,
 		Labels:         labels,
 		Fields:         fields,
 		Deleting:       m.Deleting,
 		Err:            err,
 		ledger:         c.memos,
 	}
+	o.value.set(kv.Value)
+	return o
 }
 
 // pack makes one string of what an Object keeps of its record. It uses m.Fields up.
@@ -92,9 +104,11 @@ func metaFromKey(rest string) Meta {
 
 // withRevision is the same state shown with another revision: the last state of an object that was deleted then.
 func (o *Object) withRevision(revision int64) *Object {
-	return &Object{
+	n := &Object{
 		Key: o.Key, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
-		Revision: revision, CreateRevision: o.CreateRevision, Value: o.Value, Recoded: o.Recoded,
+		Revision: revision, CreateRevision: o.CreateRevision, Recoded: o.Recoded, Body: o.Body,
 		Labels: o.Labels, Fields: o.Fields, Deleting: o.Deleting, Err: o.Err, ledger: o.ledger,
 	}
+	n.value.held.Store(o.value.held.Load())
+	return n
 }

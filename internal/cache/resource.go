@@ -2,6 +2,7 @@ package cache
 
 import (
 	"strings"
+	"time"
 
 	"github.com/google/btree"
 
@@ -15,11 +16,14 @@ const degree = 32
 type resource struct {
 	Resource
 	state
-	log    history
-	groups groups
-	frozen *state // the state as handed out in snapshots, nil where it has changed since
-	pinned []pin  // older states that somebody asked for
-	since  int64  // revision at which AddResource loaded it; 0 where the cache loaded it with the others
+	log     history
+	groups  groups
+	frozen  *state // the state as handed out in snapshots, nil where it has changed since
+	pinned  []pin  // older states that somebody asked for
+	cold    *cold
+	plain   int         // bytes of values written since the last packing was asked for
+	packing *time.Timer // runs packLater; nil where nothing is to be packed
+	since   int64       // revision at which AddResource loaded it; 0 where the cache loaded it with the others
 }
 
 // state is a set of trees. Cloned, it is immutable and shares what has not changed since.
@@ -44,7 +48,7 @@ type pin struct {
 const maxPinned = 8
 
 func newResource(cfg Resource, c Config) *resource {
-	return &resource{Resource: cfg, state: newState(cfg.Indexed), log: newHistory(0, c), groups: newGroups()}
+	return &resource{Resource: cfg, state: newState(cfg.Indexed), log: newHistory(0, c), groups: newGroups(), cold: &cold{}}
 }
 
 func newState(fields []string) state {

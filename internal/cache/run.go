@@ -78,6 +78,9 @@ func (c *Cache) close() {
 	c.closed = true
 	for _, r := range c.resources {
 		r.groups.each(func(w *Watcher) { w.end(ErrClosed) })
+		if r.packing != nil {
+			r.packing.Stop()
+		}
 	}
 	if c.marked.timer != nil {
 		c.marked.timer.Stop()
@@ -131,7 +134,9 @@ func (c *Cache) beginLoad() loading {
 
 func (l loading) take(kv store.KV) {
 	if r := l.find(kv.Key); r != nil {
-		r.set(nil, l.owner.newObject(r, kv))
+		o := l.owner.newObject(r, kv)
+		r.cold.load(o)
+		r.set(nil, o)
 	}
 }
 
