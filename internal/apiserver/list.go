@@ -99,8 +99,12 @@ func (c *call) snapshot(o *internalversion.ListOptions, prefix string) (*cache.S
 }
 
 // stateAt is the state as of rev: from the cache's log or, where that does not reach back so far, from the store.
-// It returns cache.ErrExpired where the store has forgotten it too.
+// It returns cache.ErrExpired where the store has forgotten it: also where the cache's log reaches further back, for clients
+// count on old pages to expire.
 func (s *Server) stateAt(ctx context.Context, prefix string, rev int64) (*cache.Snapshot, error) {
+	if rev < s.store.Floor() {
+		return nil, cache.ErrExpired
+	}
 	snap, err := s.cache.SnapshotAt(prefix, rev)
 	if errors.Is(err, cache.ErrExpired) {
 		return s.cache.LoadAt(ctx, prefix, rev)

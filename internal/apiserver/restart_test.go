@@ -48,12 +48,13 @@ func TestListsSurviveARestart(t *testing.T) {
 	if err := st.Compact(t.Context(), rev); err != nil {
 		t.Fatal(err)
 	}
-	s = apiservertest.Start(t, again)
-	if a := do(t, s, "GET", exact, ""); a.code != 410 || a.status(t).Reason != metav1.StatusReasonExpired {
-		t.Errorf("forgotten: %d %s", a.code, a.body)
-	}
-	if a := do(t, s, "GET", cms+"?limit=2&continue="+url.QueryEscape(first.Continue), ""); a.code != 410 || a.status(t).Continue == "" {
-		t.Errorf("forgotten page: %d %s", a.code, a.body)
+	for _, s := range []*apiservertest.Server{s, apiservertest.Start(t, again)} { // the first has it in its cache still
+		if a := do(t, s, "GET", exact, ""); a.code != 410 || a.status(t).Reason != metav1.StatusReasonExpired {
+			t.Errorf("forgotten: %d %s", a.code, a.body)
+		}
+		if a := do(t, s, "GET", cms+"?limit=2&continue="+url.QueryEscape(first.Continue), ""); a.code != 410 || a.status(t).Continue == "" {
+			t.Errorf("forgotten page: %d %s", a.code, a.body)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type Etcd struct {
 	keeper *keeper
 	disk   *disk // nil where etcd is elsewhere
 	closed atomic.Bool
+	floor  atomic.Int64 // see Floor
 
 	beforeClose func()
 	release     func() error // frees what Open took
@@ -186,11 +187,20 @@ func (s *Etcd) Revision(ctx context.Context) (int64, error) {
 
 // Compact is in Store.
 func (s *Etcd) Compact(ctx context.Context, revision int64) error {
-	if _, err := s.client.KV.Compact(ctx, revision); err != nil {
+	return s.compact(ctx, revision)
+}
+
+func (s *Etcd) compact(ctx context.Context, revision int64, o ...clientv3.CompactOption) error {
+	if _, err := s.client.KV.Compact(ctx, revision, o...); err != nil {
 		return s.failure("compact", err)
+	}
+	for was := s.floor.Load(); revision > was && !s.floor.CompareAndSwap(was, revision); was = s.floor.Load() {
 	}
 	return nil
 }
+
+// Floor is in Store.
+func (s *Etcd) Floor() int64 { return s.floor.Load() }
 
 // Close is in Store.
 func (s *Etcd) Close() error {

@@ -159,9 +159,9 @@ func (k *keeper) makeRoom(ctx context.Context) bool {
 func (k *keeper) forgetAll(ctx context.Context) {
 	now, err := k.store.Revision(ctx)
 	if err == nil {
-		_, err = k.store.client.KV.Compact(ctx, now, clientv3.WithCompactPhysical())
+		err = k.store.compact(ctx, now, clientv3.WithCompactPhysical())
 	}
-	if err != nil && !errors.Is(k.store.failure("compact", err), ErrCompacted) {
+	if err != nil && !errors.Is(err, ErrCompacted) {
 		k.complain(ctx, "compact", err)
 	}
 }

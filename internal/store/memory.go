@@ -208,6 +208,13 @@ func (m *Memory) Compact(ctx context.Context, revision int64) error {
 	return nil
 }
 
+// Floor is in Store.
+func (m *Memory) Floor() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.floor
+}
+
 // Close is in Store.
 func (m *Memory) Close() error {
 	m.mu.Lock()

@@ -96,6 +96,9 @@ type Store interface {
 	Revision(ctx context.Context) (int64, error)
 	// Compact forgets the history before revision. Errors: ErrCompacted where done already, ErrFutureRevision.
 	Compact(ctx context.Context, revision int64) error
+
+	// Floor is the oldest revision whose state is kept, as far as this Store's own compactions say. It asks nobody.
+	Floor() int64
 	// Close ends all watches with ErrClosed, waits for the store's goroutines and releases its files.
 	Close() error
 }

@@ -207,6 +207,9 @@ func compaction(t *testing.T, s store.Store) {
 	if err := s.Compact(ctx, now-1); err != nil {
 		t.Fatal(err)
 	}
+	if f := s.Floor(); f != now-1 {
+		t.Errorf("floor %d after a compaction to %d", f, now-1)
+	}
 	wants(t, s.Compact(ctx, now-1), store.ErrCompacted)
 	wants(t, s.Compact(ctx, now+1), store.ErrFutureRevision)
 	_, err := s.List(ctx, pods, store.ListOptions{Revision: first})
