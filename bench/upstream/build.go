@@ -28,6 +28,7 @@ const (
 	containerd = "github.com/containerd/containerd/v2"
 	coredns    = "github.com/coredns/coredns"
 	kubernetes = "k8s.io/kubernetes"
+	buildkit   = "github.com/moby/buildkit"
 )
 
 var programs = []program{
@@ -42,6 +43,8 @@ var programs = []program{
 	{"ctr", containerd, "v2.4.2", containerd + "/cmd/ctr"},
 	{"coredns", coredns, "v1.14.7", coredns},
 	{"pause", "", "", "./bench/upstream/pause"},
+	{"buildkitd", buildkit, "v0.34.2", buildkit + "/cmd/buildkitd"},
+	{"buildctl", buildkit, "v0.34.2", buildkit + "/cmd/buildctl"},
 }
 
 // The programs of a control plane, and what a node needs beside them.
@@ -50,10 +53,15 @@ var (
 	Node  = []string{"kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd", "containerd-shim-runc-v2", "ctr", "coredns", "pause"}
 )
 
-// Programs are all of them.
+// Builder is what makes images; no cluster needs it.
+var Builder = []string{"buildkitd", "buildctl"}
+
+// Programs are all of a cluster.
 func Programs() (names []string) {
 	for _, p := range programs {
-		names = append(names, p.name)
+		if !slices.Contains(Builder, p.name) {
+			names = append(names, p.name)
+		}
 	}
 	return names
 }

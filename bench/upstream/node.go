@@ -52,6 +52,28 @@ func (c *Cluster) PrepareNode(ctx context.Context, n NodeConfig) error {
 	return c.Stop()
 }
 
+// PrepareForeignNode is PrepareNode for a runtime of the caller's, which is to listen on the returned socket. Its pods are to
+// be below the cluster's cgroup.
+func (c *Cluster) PrepareForeignNode(ctx context.Context) (socket string, err error) {
+	if err := c.link(ctx); err != nil {
+		return "", err
+	}
+	return c.socket(), c.nodeFiles("")
+}
+
+// StartForeignNode starts the control plane and a kubelet on a runtime that listens already.
+func (c *Cluster) StartForeignNode(ctx context.Context) error {
+	for _, start := range []func(context.Context) error{c.StartEtcd, c.StartAPI, c.kubelet, c.StartScheduler, c.controllerManager} {
+		if err := start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AdminConfig writes the administrator's kubeconfig and returns its path.
+func (c *Cluster) AdminConfig() (string, error) { return c.kubeconfig("admin", c.pki.Admin) }
+
 // StartNode starts a prepared node with its control plane, each program as soon as what it needs is there: it would only
 // wait before that. It returns when all have been started.
 func (c *Cluster) StartNode(ctx context.Context) error {
@@ -134,7 +156,7 @@ func (c *Cluster) nodeFiles(cni string) error {
 	for name, content := range map[string]string{
 		"cni/10-bench.conflist": fmt.Sprintf(conflist, filepath.Join(c.Dir, "ipam")),
 		"containerd.toml":       fmt.Sprintf(containerdConfig, c.Dir, cni, pauseImage),
-		"kubelet.yaml":          fmt.Sprintf(kubeletConfig, c.Dir, c.pki.CA.CertFile, c.Cgroup.Path, DNS),
+		"kubelet.yaml":          fmt.Sprintf(kubeletConfig, c.Dir, c.pki.CA.CertFile, c.Cgroup.Path, DNS, c.socket()),
 	} {
 		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(content), 0o644); err != nil {
 			return err
@@ -161,6 +183,7 @@ func (c *Cluster) ctr(ctx context.Context, arg ...string) error {
 	return measure.Output(cmd)
 }
 
+// socket is where the kubelet finds its runtime, and containerd listens.
 func (c *Cluster) socket() string { return filepath.Join(c.Dir, "containerd.sock") }
 
 // importImage gives containerd an image that is one static program.
@@ -187,7 +210,7 @@ const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: %[2]q}}
 authorization: {mode: Webhook}
-address: 127.0.0.1
+address: 10.99.0.1
 port: 11250
 readOnlyPort: 0
 healthzPort: 0
@@ -202,7 +225,7 @@ eventRecordQPS: 0
 kubeAPIQPS: 5000
 kubeAPIBurst: 10000
 serializeImagePulls: false
-containerRuntimeEndpoint: unix://%[1]s/containerd.sock
+containerRuntimeEndpoint: unix://%[5]s
 podLogsDir: %[1]s/podlogs
 volumePluginDir: %[1]s/volumeplugins
 clusterDNS: [%[4]s]

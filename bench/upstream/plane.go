@@ -130,7 +130,7 @@ func (c *Cluster) StartAPI(ctx context.Context) error {
 		"--tls-private-key-file="+c.pki.APIServer.KeyFile, "--client-ca-file="+c.pki.CA.CertFile, "--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction", "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file="+k, "--service-account-signing-key-file="+k, "--service-cluster-ip-range="+serviceCIDR,
-		"--allow-privileged=true", "--endpoint-reconciler-type=none",
+		"--allow-privileged=true", "--kubelet-client-certificate="+c.pki.Admin.CertFile, "--kubelet-client-key="+c.pki.Admin.KeyFile, "--kubelet-preferred-address-types=InternalIP", "--endpoint-reconciler-type=none",
 		"--max-requests-inflight=4000", "--max-mutating-requests-inflight=2000")
 	if err != nil {
 		return err

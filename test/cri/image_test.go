@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -18,8 +17,6 @@ const (
 	userless = "docker.io/library/named:1"   // the same, run as a user by name
 	numbered = "docker.io/library/number:1"  // the same, run as a user by number
 )
-
-func reader(b []byte) io.Reader { return bytes.NewReader(b) }
 
 // blob is content under its digest.
 type blob struct {

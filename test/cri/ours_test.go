@@ -1,13 +1,16 @@
 package cri
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"testing"
 	"time"
@@ -22,6 +25,60 @@ import (
 	"minato.dev/minato/internal/shim"
 )
 
+// setting is where a runtime of ours keeps its things.
+type setting struct{ Root, Run, Socket, Archive, Cgroup string }
+
+// servesVariable makes this binary our runtime with that setting, in JSON.
+const servesVariable = "MINATO_CRI_SERVES"
+
+// server makes a runtime of ours. The images are those in the archives, or in the setting's file.
+func (s setting) server(ctx context.Context, archives ...[]byte) (*runtime.Server, runtime.Config, *network.Network, error) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	images, err := image.Open(image.Config{Dir: filepath.Join(s.Root, "images"), Log: log})
+	if err != nil {
+		return nil, runtime.Config{}, nil, err
+	}
+	if s.Archive != "" {
+		a, err := os.ReadFile(s.Archive)
+		if err != nil {
+			return nil, runtime.Config{}, nil, err
+		}
+		archives = append(archives, a)
+	}
+	for _, a := range archives {
+		if _, err := images.Load(ctx, bytes.NewReader(a), image.LoadOptions{}); err != nil {
+			return nil, runtime.Config{}, nil, err
+		}
+	}
+	pods := netip.MustParsePrefix("10.96.1.0/24")
+	nw, err := network.New(network.Config{Bridge: "mcri0", PodCIDR: pods, ClusterCIDR: pods, ServiceCIDR: netip.MustParsePrefix("10.97.0.0/16"),
+		StateDir: filepath.Join(s.Root, "network"), Table: "mcri", Log: log})
+	if err != nil {
+		return nil, runtime.Config{}, nil, err
+	}
+	cfg := runtime.Config{Root: filepath.Join(s.Root, "runtime"), RunDir: filepath.Join(s.Run, "r"), Socket: s.Socket,
+		Shim:   shim.Config{Binary: os.Getenv("MINATO_SHIM"), RunDir: filepath.Join(s.Run, "s"), Cgroup: s.Cgroup + "/shim", Log: log},
+		Images: images, Network: nw, Log: log, Version: "1.0.0"}
+	server, err := runtime.New(cfg)
+	return server, cfg, nw, err
+}
+
+// serve is our runtime until it is interrupted; then nothing of it stays.
+func serve(text string) (err error) {
+	var s setting
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return err
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	server, cfg, nw, err := s.server(ctx)
+	if err != nil {
+		return err
+	}
+	err = server.Run(ctx, func() {})
+	return errors.Join(err, endOurs(cfg, nw, s.Run, s.Cgroup+"/shim"))
+}
+
 // ours is our runtime in this process.
 func ours(t *testing.T, archives [][]byte) *side {
 	dir, err := os.MkdirTemp("/run", "mcri")
@@ -32,26 +89,7 @@ func ours(t *testing.T, archives [][]byte) *side {
 		t.Fatal(err)
 	}
 	s := &side{name: "ours", dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-cri-%d", os.Getpid()), dial: (&net.Dialer{}).DialContext, listen: net.Listen}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	images, err := image.Open(image.Config{Dir: filepath.Join(s.dir, "images"), Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range archives {
-		if _, err := images.Load(t.Context(), reader(a), image.LoadOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pods := netip.MustParsePrefix("10.96.1.0/24")
-	nw, err := network.New(network.Config{Bridge: "mcri0", PodCIDR: pods, ClusterCIDR: pods, ServiceCIDR: netip.MustParsePrefix("10.97.0.0/16"),
-		StateDir: filepath.Join(s.dir, "network"), Table: "mcri", Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := runtime.Config{Root: filepath.Join(s.dir, "runtime"), RunDir: filepath.Join(dir, "r"), Socket: filepath.Join(dir, "cri.sock"),
-		Shim:   shim.Config{Binary: os.Getenv("MINATO_SHIM"), RunDir: filepath.Join(dir, "s"), Cgroup: s.cgroup + "/shim", Log: log},
-		Images: images, Network: nw, Log: log, Version: "1.0.0"}
-	server, err := runtime.New(cfg)
+	server, cfg, nw, err := setting{Root: s.dir, Run: dir, Socket: filepath.Join(dir, "cri.sock"), Cgroup: s.cgroup}.server(t.Context(), archives...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netns"
-
-	"minato.dev/minato/bench/measure"
 	"minato.dev/minato/bench/upstream"
 	"minato.dev/minato/internal/cri"
 )
@@ -33,7 +29,7 @@ func theirs(t *testing.T, archives [][]byte) *side {
 	})
 	s := &side{name: "containerd", dir: t.TempDir(), cgroup: u.Cgroup.Path, dial: u.Net.DialContext}
 	s.listen = func(network, address string) (net.Listener, error) {
-		return listenIn(filepath.Base(u.Dir), network, address)
+		return u.Net.Listen(t.Context(), network, address)
 	}
 	var socket string
 	for i, a := range archives {
@@ -56,28 +52,4 @@ func theirs(t *testing.T, archives [][]byte) *side {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// listenIn opens a socket in the namespace of upstream's.
-func listenIn(name, network, address string) (net.Listener, error) {
-	goruntime.LockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		return nil, err
-	}
-	defer home.Close()
-	there, err := netns.GetFromPath(filepath.Join(measure.NetnsDir, measure.Tag()+"-"+name))
-	if err != nil {
-		return nil, err
-	}
-	defer there.Close()
-	if err := netns.Set(there); err != nil {
-		return nil, err
-	}
-	l, err := net.Listen(network, address)
-	if back := netns.Set(home); back != nil {
-		return nil, back // the thread stays locked: it must not serve anything else
-	}
-	goruntime.UnlockOSThread()
-	return l, err
 }
