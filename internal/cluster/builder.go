@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"minato.dev/minato/internal/build"
@@ -32,7 +34,24 @@ func Builder(data string) (helper string, p build.Place, err error) {
 	if helper, err = extract(paths.bin(), "minato-build"); err != nil {
 		return "", p, fmt.Errorf("unpack the builder: %w", err)
 	}
-	return helper, p, nil
+	return helper, p, removeOthers(helper, "minato-build-")
+}
+
+// removeOthers removes the programs of other versions; one that runs is not hurt.
+func removeOthers(keep, prefix string) error {
+	all, err := filepath.Glob(filepath.Join(filepath.Dir(keep), prefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if f == keep {
+			continue
+		}
+		if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // build is the builder's cache: content and snapshots of BuildKit's.

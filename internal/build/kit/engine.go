@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/control"
@@ -36,21 +34,26 @@ type engine struct {
 	place  build.Place
 	node   *node
 	steps  *steps
+	vault  *vault
 	client *client.Client
 	closes []func() error // in the order of opening
 }
 
-// open opens the cache and starts BuildKit's controller behind a connection that only this process has.
-func open(ctx context.Context, p build.Place) (e *engine, err error) {
+// open opens the cache and starts BuildKit's controller behind a connection that only this process has. told is called
+// where the cache begins anew.
+func open(ctx context.Context, p build.Place, told func(why string)) (e *engine, err error) {
 	e = &engine{place: p, node: newNode(p.Socket), steps: &steps{place: p}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())
 		}
 	}()
-	if err := checkStore(p.State); err != nil {
+	v := &vault{place: p}
+	if err := v.open(told); err != nil {
 		return nil, err
 	}
+	e.vault = v
+	e.closes = append(e.closes, v.close)
 	ctl, err := e.controller(ctx)
 	if err != nil {
 		return nil, err
@@ -72,11 +75,11 @@ func (e *engine) controller(ctx context.Context) (*control.Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache, err := bboltcachestorage.NewStore(filepath.Join(e.place.State, "cache.db"))
+	cache, err := bboltcachestorage.NewStore(e.vault.db("cache.db"))
 	if err != nil {
 		return nil, err
 	}
-	history, err := boltutil.SafeOpen(filepath.Join(e.place.State, "history.db"), 0o600, &bolt.Options{NoSync: true})
+	history, err := boltutil.SafeOpen(e.vault.db("history.db"), 0o600, &bolt.Options{NoSync: true})
 	if err != nil {
 		return nil, errors.Join(err, cache.Close())
 	}
@@ -129,20 +132,4 @@ func (e *engine) close() error {
 		e.closes = e.closes[:last]
 	}
 	return errors.Join(errs...)
-}
-
-// checkStore refuses a directory that another version of the cache's layout left.
-func checkStore(state string) error {
-	const layout = "1\n"
-	at := filepath.Join(state, "layout")
-	have, err := os.ReadFile(at)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return os.WriteFile(at, []byte(layout), 0o600)
-	case err != nil:
-		return err
-	case string(have) != layout:
-		return fmt.Errorf("%s was made by another version of minato; remove %s, which is only a cache", at, state)
-	}
-	return nil
 }

@@ -11,13 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// lockFile stays for ever: a lock is on the file, not on its name.
+const lockFile = "lock"
+
 // lock waits until the cache is this process's own; waiting is called once if that takes time. The kernel lets go of
 // the lock when the process ends, however it ends.
 func lock(ctx context.Context, state string, waiting func()) (*os.File, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(state, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(state, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

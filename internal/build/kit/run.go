@@ -33,7 +33,7 @@ func Run(ctx context.Context, o build.Order, std Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, sweep(context.WithoutCancel(ctx), o.Place)) }()
-	e, err := open(ctx, o.Place)
+	e, err := open(ctx, o.Place, func(why string) { fmt.Fprintf(std.Err, "the build cache begins anew: %s\n", why) })
 	if err != nil {
 		return fmt.Errorf("open the build cache in %s: %w", o.Place.State, err)
 	}

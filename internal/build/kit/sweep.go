@@ -32,14 +32,35 @@ func sweep(ctx context.Context, p build.Place) error {
 			return err
 		}
 	}
-	if err := errors.Join(unmountUnder(p.Run), unmountUnder(p.State)); err != nil {
+	if err := errors.Join(unmountUnder(p.Run, filepath.Join(p.Run, dbDir)), unmountUnder(p.State, "")); err != nil {
 		return err
 	}
 	var errs []error
 	for _, dir := range hierarchy.Dirs(p.Cgroup) {
 		errs = append(errs, hierarchy.Remove(dir))
 	}
-	return errors.Join(append(errs, os.RemoveAll(p.Run))...)
+	return errors.Join(append(errs, removeFiles(p.Run))...)
+}
+
+// removeFiles removes a run directory but for the databases in it, if there are any: they are the vault's.
+func removeFiles(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.Name() != dbDir {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // endShim ends the steps that still run, and their shim.
@@ -60,8 +81,8 @@ func endShim(ctx context.Context, p build.Place) error {
 	return c.Shutdown(ctx)
 }
 
-// unmountUnder takes away every mount below dir, the newest first.
-func unmountUnder(dir string) error {
+// unmountUnder takes away every mount below dir but the one at except, the newest first.
+func unmountUnder(dir, except string) error {
 	all, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
 	if err != nil {
 		return fmt.Errorf("list mounts: %w", err)
@@ -69,6 +90,9 @@ func unmountUnder(dir string) error {
 	var errs []error
 	for i := len(all) - 1; i >= 0; i-- {
 		at := all[i].Mountpoint
+		if at == except {
+			continue
+		}
 		if err := unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, fmt.Errorf("unmount %s: %w", at, err))
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/containerd/v2/core/diff/apply"
 	ctdmetadata "github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/core/snapshots/storage"
 	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/containerd/v2/plugins/diff/walking"
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
@@ -33,16 +34,17 @@ const namespace = "buildkit"
 
 // worker opens snapshots, content and metadata of the cache, and what runs steps.
 func (e *engine) worker(ctx context.Context) (*base.Worker, error) {
-	kind, sn, err := snapshotter(e.place.State)
+	kind, sn, err := snapshotter(e.place.State, e.vault.db("snapshots.db"))
 	if err != nil {
 		return nil, err
 	}
+	e.closes = append(e.closes, sn.Close)
 	root := filepath.Join(e.place.State, kind)
 	blobs, err := local.NewStore(filepath.Join(root, "content"))
 	if err != nil {
 		return nil, err
 	}
-	db, err := boltutil.Open(filepath.Join(root, "containerdmeta.db"), 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
+	db, err := boltutil.Open(e.vault.db("containerdmeta.db"), 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (e *engine) worker(ctx context.Context) (*base.Worker, error) {
 	if err := meta.Init(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	own, err := metadata.NewStore(filepath.Join(root, "metadata_v2.db"))
+	own, err := metadata.NewStore(e.vault.db("metadata_v2.db"))
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -77,17 +79,20 @@ func (e *engine) worker(ctx context.Context) (*base.Worker, error) {
 }
 
 // snapshotter is overlayfs where the file system below can carry it, else plain copies.
-func snapshotter(state string) (kind string, sn snapshots.Snapshotter, err error) {
+func snapshotter(state, db string) (kind string, sn snapshots.Snapshotter, err error) {
 	root := func(kind string) string { return filepath.Join(state, kind, "snapshots") }
 	if unfit := overlayutils.Supported(state); unfit == nil {
-		sn, err = overlay.NewSnapshotter(root("overlayfs"), overlay.AsynchronousRemove)
-		kind = "overlayfs"
+		ms, err := storage.NewMetaStore(db)
+		if err != nil {
+			return "", nil, err
+		}
+		sn, err = overlay.NewSnapshotter(root("overlayfs"), overlay.AsynchronousRemove, overlay.WithMetaStore(ms))
+		return "overlayfs", sn, err
 	} else {
 		fmt.Fprintf(os.Stderr, "overlayfs does not work in %s (%v): every step copies the files below it\n", state, unfit)
-		sn, err = native.NewSnapshotter(root("native"))
-		kind = "native"
 	}
-	return kind, sn, err
+	sn, err = native.NewSnapshotter(root("native"))
+	return "native", sn, err
 }
 
 // networks are what a step can ask for. The pods' bridge belongs to the cluster, so a step is in the host's network or
