@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -345,7 +346,7 @@ func TestUnschedulablePodSaysWhy(t *testing.T) {
 		p, err := client.Of(h.c, client.Pods).Get(ctx, "default", "big")
 		h.must(err)
 		for _, c := range p.Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Message == "0/1 nodes are available: 1 Insufficient cpu." {
+			if c.Type == corev1.PodScheduled && strings.HasPrefix(c.Message, "0/1 nodes are available: 1 Insufficient cpu.") {
 				return true, ""
 			}
 		}

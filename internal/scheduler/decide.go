@@ -13,7 +13,7 @@ func decide(p *framework.Pod, c framework.Cluster, plugins []framework.Plugin, d
 	var top []*framework.Node // those with the highest score so far
 	var most int64
 	for _, n := range c.Nodes {
-		if plugin, reasons := l.refuse(p, n); reasons != nil {
+		if plugin, reasons := l.refuseBeside(p, n, c); reasons != nil {
 			v.refused(n.Name, plugin, reasons)
 			continue
 		}

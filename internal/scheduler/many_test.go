@@ -34,9 +34,7 @@ func BenchmarkDecide(b *testing.B) {
 	all := plugins.Default()
 	for b.Loop() {
 		p := framework.NewPod(pod)
-		v := s.decide(p, func(nodes []*framework.Node, images *framework.ImageIndex) Verdict {
-			return decide(p, framework.Cluster{Nodes: nodes, Images: images}, all, draw)
-		})
+		v := s.decide(p, nil, func(c framework.Cluster) Verdict { return decide(p, c, all, draw) })
 		if v.Node == "" {
 			b.Fatal(v.Message())
 		}

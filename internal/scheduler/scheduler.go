@@ -99,6 +99,9 @@ func (s *Scheduler) podChanged(old, new *corev1.Pod) {
 		s.state.pod(old, true)
 		s.queue.wakeAll()
 	case waits(new):
+		if old == nil && new.Status.NominatedNodeName != "" { // room was being made when the last scheduler ended
+			s.state.nominate(new, new.Status.NominatedNodeName)
+		}
 		s.queue.put(new)
 	default:
 		s.queue.remove(new)
@@ -119,20 +122,29 @@ func (s *Scheduler) forget(p *corev1.Pod) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.verdicts, podKey(p))
+	s.state.nominate(p, "")
 }
 
 // place decides for one pod, and binds it in the background or parks it.
 func (s *Scheduler) place(scope *run.Scope, it *item) {
 	p := framework.NewPod(it.pod)
-	v := s.state.decide(p, func(nodes []*framework.Node, images *framework.ImageIndex) Verdict {
-		return decide(p, framework.Cluster{Nodes: nodes, Namespace: s.namespace, Images: images}, s.plugins, s.draw)
-	})
-	if v.Node == "" {
-		s.queue.park(it, time.Now(), false)
-		scope.Go("report "+podKey(it.pod), func(ctx context.Context) error { s.refuse(ctx, it.pod, v); return nil })
+	v := s.state.decide(p, s.namespace, func(c framework.Cluster) Verdict { return decide(p, c, s.plugins, s.draw) })
+	if v.Node != "" {
+		scope.Go("bind "+podKey(it.pod), func(ctx context.Context) error { s.bind(ctx, it, v); return nil })
 		return
 	}
-	scope.Go("bind "+podKey(it.pod), func(ctx context.Context) error { s.bind(ctx, it, v); return nil })
+	chosen := s.preempt(scope.Context(), p, &v)
+	s.queue.park(it, time.Now(), false)
+	scope.Go("report "+podKey(it.pod), func(ctx context.Context) error {
+		s.refuse(ctx, it.pod, v)
+		switch {
+		case chosen != nil:
+			s.carryOut(ctx, it.pod, chosen)
+		case it.pod.Status.NominatedNodeName != "" && !s.state.isNominated(it.pod):
+			s.writeNomination(ctx, it.pod.Namespace, it.pod.Name, "")
+		}
+		return nil
+	})
 }
 
 // bind tells the API server where the pod goes; a failure takes the promise back and tries again.

@@ -207,8 +207,8 @@ func TestStatePromisesRoom(t *testing.T) {
 	s.node(nil, n.Node)
 	place := func(p *corev1.Pod) string {
 		fp := framework.NewPod(p)
-		return s.decide(fp, func(nodes []*framework.Node, images *framework.ImageIndex) Verdict {
-			return decide(fp, framework.Cluster{Nodes: nodes, Images: images}, plugins.Default(), rand.New(rand.NewPCG(1, 1)))
+		return s.decide(fp, nil, func(c framework.Cluster) Verdict {
+			return decide(fp, c, plugins.Default(), rand.New(rand.NewPCG(1, 1)))
 		}).Node
 	}
 	if place(pod(named("x"), asks("1500m"))) != "a" {

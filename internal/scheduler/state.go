@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"minato.dev/minato/internal/scheduler/framework"
 )
@@ -17,6 +18,8 @@ type state struct {
 	nodes map[string]*framework.Node
 	known []*framework.Node // those of nodes whose object exists, by name
 	at    map[string]string // pod (namespace/name) to the node that counts it
+
+	nominated nominations
 
 	shapes framework.Shapes
 	images framework.ImageIndex // of those known
@@ -109,12 +112,21 @@ func (s *state) place(p *framework.Pod, node string) {
 	s.at[placed.Key()] = node
 }
 
+// namespaces tells a namespace's labels.
+type namespaces func(name string) (labels.Set, bool)
+
+// cluster is what plugins see; s.mu is held while they do.
+func (s *state) cluster(n namespaces) framework.Cluster {
+	return framework.Cluster{Nodes: s.known, Namespace: n, Images: &s.images, Nominated: s.nominated.of}
+}
+
 // decide runs f over the nodes that exist and places the pod on the node that f names, as a promise.
-func (s *state) decide(p *framework.Pod, f func([]*framework.Node, *framework.ImageIndex) Verdict) Verdict {
+func (s *state) decide(p *framework.Pod, n namespaces, f func(framework.Cluster) Verdict) Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := f(s.known, &s.images)
+	v := f(s.cluster(n))
 	if v.Node != "" {
+		s.nominated.drop(podKey(p.Pod))
 		s.place(p, v.Node)
 	}
 	return v

@@ -11,6 +11,7 @@ type Cluster struct {
 	Nodes     []*Node                              // by name
 	Namespace func(name string) (labels.Set, bool) // a namespace's labels
 	Images    *ImageIndex                          // which of them are on how many nodes
+	Nominated map[string]map[string]*Placed        // by node and pod: who waits for room that is being made there
 }
 
 // Preparer is a plugin that has to see the whole cluster before it can judge one node. Prepare is called once a pod and

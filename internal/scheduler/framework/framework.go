@@ -5,6 +5,8 @@
 package framework
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	resourcehelper "k8s.io/component-helpers/resource"
 )
@@ -105,6 +107,14 @@ func known(o *corev1.Node) *corev1.Node {
 	out.ManagedFields, out.Annotations = nil, nil
 	out.Status.Allocatable, out.Status.VolumesAttached, out.Status.VolumesInUse = o.Status.Allocatable, o.Status.VolumesAttached, o.Status.VolumesInUse
 	return out
+}
+
+// Clone returns the node with an account of its own, for what if.
+func (n *Node) Clone() *Node {
+	out := *n
+	out.Pods, out.Particular = maps.Clone(n.Pods), maps.Clone(n.Particular)
+	out.Used.Other, out.NonZeroUsed.Other = maps.Clone(n.Used.Other), maps.Clone(n.NonZeroUsed.Other)
+	return &out
 }
 
 // Add counts p on the node, in the place of an older p of the same name.
