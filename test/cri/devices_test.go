@@ -1,12 +1,27 @@
 package cri
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
+
+// cdiDir is where all runtimes look for what vendors say of their devices; see TestMain.
+const cdiDir = "/run/cdi"
+
+// plainJSON is for what can always be encoded.
+func plainJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
 
 // kmsg makes a node of the kernel's log, which nobody has by default.
 func (r *run) kmsg() string {
@@ -58,6 +73,30 @@ var devices = []check{
 		pod, pc := r.pod(privilegedPod)
 		r.shIn(pod, pc, "mknod /dev/x c 1 11 && "+opens, privileged)
 	}, "read\nwrite\n"},
+	{"a CDI device", func(r *run) {
+		vendor := fmt.Sprintf("vendor.example/thing-%s", r.name)
+		log, dir := r.kmsg(), r.volume()
+		text := plainJSON(map[string]any{"cdiVersion": "0.6.0", "kind": vendor, "containerEdits": map[string]any{"env": []string{"EVERY=one"}},
+			"devices": []any{map[string]any{"name": "log", "containerEdits": map[string]any{"env": []string{"THING=log"},
+				"deviceNodes": []any{map[string]any{"path": "/dev/thing", "hostPath": log, "permissions": "w"}},
+				"mounts":      []any{map[string]any{"hostPath": dir, "containerPath": "/opt/thing", "options": []string{"ro", "bind"}}}}}}})
+		r.must("specification", os.WriteFile(filepath.Join(cdiDir, r.name+".json"), text, 0o644))
+		named := vendor + "=log"
+		look := "echo $EVERY $THING; stat -c '%F %t %T' /dev/thing; true 2>/dev/null >/dev/thing && echo write; cat /opt/thing/file; touch /opt/thing/x 2>/dev/null || echo no"
+		r.sh(look, func(c *api.ContainerConfig) { c.CDIDevices = []*api.CDIDevice{{Name: named}} })
+		r.sh("echo $THING", func(c *api.ContainerConfig) { c.Annotations["cdi.k8s.io/plugin"] = named })
+		r.sh("true", func(c *api.ContainerConfig) { c.CDIDevices = []*api.CDIDevice{{Name: vendor + "=other"}} })
+	}, "one log\ncharacter special file 1 b\nwrite\nof the node\nno\nlog\ncreate: refused\n"},
+	{"the hook of a CDI device", func(r *run) {
+		vendor, mark := fmt.Sprintf("vendor.example/hook-%s", r.name), filepath.Join(r.dir, "hooked")
+		text := plainJSON(map[string]any{"cdiVersion": "0.6.0", "kind": vendor, "devices": []any{map[string]any{"name": "x", "containerEdits": map[string]any{
+			"hooks": []any{map[string]any{"hookName": "createContainer", "path": "/bin/busybox", "args": []string{"sh", "-c", "cat >" + mark}}}}}}})
+		r.must("specification", os.WriteFile(filepath.Join(cdiDir, r.name+"-hook.json"), text, 0o644))
+		r.sh("echo ran", func(c *api.ContainerConfig) { c.CDIDevices = []*api.CDIDevice{{Name: vendor + "=x"}} })
+		state, err := os.ReadFile(mark)
+		r.must("hook", err)
+		r.say("the hook was told the state: %t", strings.Contains(string(state), `"bundle"`))
+	}, "ran\nthe hook was told the state: true\n"},
 	{"an unknown CDI device", func(r *run) {
 		r.sh("true", func(c *api.ContainerConfig) { c.CDIDevices = []*api.CDIDevice{{Name: "vendor.example/none=0"}} })
 	}, "create: refused\n"},

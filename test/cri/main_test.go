@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -34,6 +35,10 @@ func TestMain(m *testing.M) {
 		os.Exit(again())
 	}
 	os.Exit(func() int {
+		if err := privateCDI(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		lo, err := netlink.LinkByName("lo")
 		if err == nil {
 			err = netlink.LinkSetUp(lo)
@@ -44,6 +49,14 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
+}
+
+// privateCDI gives the tests a directory of device specifications that nobody else sees.
+func privateCDI() error {
+	if err := os.MkdirAll(cdiDir, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount("tmpfs", cdiDir, "tmpfs", 0, "")
 }
 
 // again builds the shim, unless one is named, and runs this test binary once more.

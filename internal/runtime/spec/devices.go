@@ -15,9 +15,6 @@ import (
 // devices denies all, then allows what is asked for; the ones every container has (null, zero, random, tty, ...) are
 // the shim's. A privileged container has the host's.
 func (b *build) devices() error {
-	if len(b.Container.GetCDIDevices()) > 0 {
-		return errors.New("CDI devices are not built yet")
-	}
 	l := b.spec.Linux
 	if b.privileged() {
 		l.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}}

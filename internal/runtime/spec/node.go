@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tags.cncf.io/container-device-interface/pkg/cdi"
 )
 
 // Node is what of the machine a specification depends on.
@@ -17,7 +19,8 @@ type Node struct {
 	SwapLimit    bool // the memory controller accounts swap
 	AppArmor     bool
 	SELinux      bool
-	OOMScoreAdj  int // our own: a lower one needs CAP_SYS_RESOURCE
+	OOMScoreAdj  int      // our own: a lower one needs CAP_SYS_RESOURCE
+	CDIDirs      []string // where vendors describe their devices; what stands in a later one counts
 }
 
 // ThisNode looks at the machine. The cgroup facts are the caller's to fill in.
@@ -36,7 +39,8 @@ func ThisNode() (Node, error) {
 	}
 	enabled, _ := os.ReadFile("/sys/module/apparmor/parameters/enabled")
 	_, selinux := os.Stat("/sys/fs/selinux/enforce")
-	return Node{Capabilities: have, OOMScoreAdj: score, AppArmor: strings.HasPrefix(string(enabled), "Y"), SELinux: selinux == nil}, nil
+	return Node{Capabilities: have, OOMScoreAdj: score, AppArmor: strings.HasPrefix(string(enabled), "Y"), SELinux: selinux == nil,
+		CDIDirs: cdi.DefaultSpecDirs}, nil
 }
 
 // capabilities reads the effective set from a /proc/<pid>/status.

@@ -51,6 +51,7 @@ var aspects = []struct {
 	{"capabilities", (*build).capabilities},
 	{"paths", (*build).paths},
 	{"resources", (*build).resources},
+	{"CDI devices", (*build).cdiDevices},
 	{"seccomp", (*build).seccomp},
 	{"labels", (*build).labels},
 }
