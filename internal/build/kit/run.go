@@ -44,6 +44,9 @@ func Run(ctx context.Context, o build.Order, std Streams) (err error) {
 	if err := e.build(ctx, *o.Build, std); err != nil {
 		return err
 	}
+	if !e.vault.grew() {
+		return nil
+	}
 	return e.collect(ctx, o.Place.Keep)
 }
 

@@ -39,6 +39,7 @@ const (
 	layout     = "2" // changes where an older cache cannot be read
 	dbDir      = "db"
 	keptDir    = "databases"
+	fresh      = ".new"
 )
 
 func (v *vault) db(name string) string   { return filepath.Join(v.place.Run, dbDir, name) }
@@ -60,7 +61,7 @@ func (v *vault) open(told func(why string)) error {
 		return err
 	}
 	for _, name := range databases {
-		if err := copyFile(v.kept(name), v.db(name), false); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := copyFile(v.kept(name), v.db(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
@@ -105,28 +106,39 @@ func (v *vault) settle(told func(why string)) error {
 	return errors.Join(v.wipe(), v.drop())
 }
 
-// close writes the databases back. Who uses them has closed them.
-func (v *vault) close() error {
-	if v.before != v.stamp() { // steps, base images or layers came or went
-		d, err := os.Open(v.place.State)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(os.NewSyscallError("syncfs", unix.Syncfs(int(d.Fd()))), d.Close()); err != nil {
-			return err
-		}
-	}
-	return v.save()
-}
+// grew reports whether steps, base images or layers came or went since the opening.
+func (v *vault) grew() bool { return v.before != v.stamp() }
 
-// save ends an opening.
+// close writes the databases back. Who uses them has closed them.
+func (v *vault) close() error { return v.save() }
+
+// save ends an opening: first everything is on the disk, then it has its name, then the mark goes.
 func (v *vault) save() error {
+	var saved []string
 	for _, name := range databases {
-		if err := copyFile(v.db(name), v.kept(name), true); err != nil && !errors.Is(err, os.ErrNotExist) {
+		err := copyFile(v.db(name), v.kept(name)+fresh)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("keep the build cache: %w", err)
 		}
+		saved = append(saved, name)
 	}
-	if err := syncDir(v.kept("")); err != nil {
+	dir, err := os.Open(v.kept(""))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil { // the snapshots too
+		return fmt.Errorf("keep the build cache: %w", os.NewSyscallError("syncfs", err))
+	}
+	for _, name := range saved {
+		if err := os.Rename(v.kept(name)+fresh, v.kept(name)); err != nil {
+			return err
+		}
+	}
+	if err := dir.Sync(); err != nil {
 		return err
 	}
 	if err := os.Remove(v.mark()); err != nil {
@@ -187,25 +199,19 @@ func bootID() (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// copyFile replaces to by a copy of from.
-func copyFile(from, to string, synced bool) (err error) {
+// copyFile makes to a copy of from. Databases are large against a usual copying buffer.
+func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
-	if err == nil && synced {
-		err = out.Sync()
-	}
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	return os.Rename(to+".new", to)
+	_, err = io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{in}, make([]byte, 1<<20))
+	return errors.Join(err, out.Close())
 }
 
 func writeSynced(path string, b []byte) error {

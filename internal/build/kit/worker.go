@@ -81,16 +81,19 @@ func (e *engine) worker(ctx context.Context) (*base.Worker, error) {
 // snapshotter is overlayfs where the file system below can carry it, else plain copies.
 func snapshotter(state, db string) (kind string, sn snapshots.Snapshotter, err error) {
 	root := func(kind string) string { return filepath.Join(state, kind, "snapshots") }
-	if unfit := overlayutils.Supported(state); unfit == nil {
+	unfit := error(nil)
+	if _, err := os.Stat(root("overlayfs")); err != nil { // trying it takes the kernel 20 ms: once is enough
+		unfit = overlayutils.Supported(state)
+	}
+	if unfit == nil {
 		ms, err := storage.NewMetaStore(db)
 		if err != nil {
 			return "", nil, err
 		}
 		sn, err = overlay.NewSnapshotter(root("overlayfs"), overlay.AsynchronousRemove, overlay.WithMetaStore(ms))
 		return "overlayfs", sn, err
-	} else {
-		fmt.Fprintf(os.Stderr, "overlayfs does not work in %s (%v): every step copies the files below it\n", state, unfit)
 	}
+	fmt.Fprintf(os.Stderr, "overlayfs does not work in %s (%v): every step copies the files below it\n", state, unfit)
 	sn, err = native.NewSnapshotter(root("native"))
 	return "native", sn, err
 }
