@@ -3,7 +3,6 @@ package admission
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -213,20 +212,5 @@ func TestPodTopologyLabels(t *testing.T) {
 	expect(t, "binding", run(w, a), "")
 	if len(b.Labels) != 1 || b.Labels[corev1.LabelTopologyZone] != "z" {
 		t.Error(b.Labels)
-	}
-}
-
-func TestWebhooksAreNotSilent(t *testing.T) {
-	var log strings.Builder
-	gr := schema.GroupResource{Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations"}
-	c := New(Config{Objects: plain().with(gr, &corev1.Node{ObjectMeta: named("", "old-hook")}), Log: slog.New(slog.NewTextHandler(&log, nil))})
-	for range 2 {
-		a := create(gr, &corev1.Node{ObjectMeta: named("", "hook")})
-		if err := c.Validate(context.Background(), a); err != nil || len(a.Warnings) != 1 {
-			t.Error(err, a.Warnings)
-		}
-	}
-	if strings.Count(log.String(), "has no effect") != 2 || !strings.Contains(log.String(), "name=old-hook") {
-		t.Errorf("log: %s", log.String())
 	}
 }

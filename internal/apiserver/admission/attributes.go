@@ -37,7 +37,7 @@ type Attributes struct {
 	DryRun      bool
 	Warnings    []string // filled by plugins, for the Warning header
 
-	changed bool // a policy has changed Object
+	changed bool // a policy or a webhook has changed Object
 	again   bool // the plugins run once more for that
 }
 

@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"log/slog"
+	"net"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"minato.dev/minato/internal/apiserver/admission/policy"
+	"minato.dev/minato/internal/apiserver/admission/webhook"
 )
 
 // Config is the chain's surroundings.
@@ -24,6 +26,8 @@ type Config struct {
 	// Escalation checks writes of RBAC objects; authz.Authorizer is one. Nil: they are not checked.
 	Escalation Escalation
 	Log        *slog.Logger
+	// Dial reaches webhooks; nil: the net package's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Suffix makes n random characters for a name; nil: at random.
 	Suffix func(n int) string
 }
@@ -44,12 +48,12 @@ type plugin struct {
 }
 
 // plugins are all plugins in upstream's order. ResourceQuota must be the last: it counts what all others let pass.
-func plugins(policies *policy.Engine) []plugin {
+func plugins(policies *policy.Engine, hooks *webhook.Engine) []plugin {
 	return []plugin{
 		namespaceLifecycle, limitRanger, serviceAccount, nodeRestriction, taintNodesByCondition, podSecurity(), priority, defaultTolerationSeconds,
 		defaultStorageClass, storageObjectInUseProtection, claimResize, podResize, runtimeClass, certificateApproval, certificateSigning,
-		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, policyChanges(policies), policyChecks(policies), webhooksMissing(),
-		unbuiltKinds, resourceQuota,
+		certificateSubjectRestriction, defaultIngressClass, podTopologyLabels, escalation, policyChanges(policies), webhookChanges(hooks), policyChecks(policies),
+		webhookChecks(hooks), unbuiltKinds, resourceQuota,
 	}
 }
 
@@ -67,10 +71,11 @@ func New(c Config) *Chain {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Chain{c: c, plugins: plugins(policy.New(c.Objects, c.Authorizer))}
+	policies := policy.New(c.Objects, c.Authorizer)
+	return &Chain{c: c, plugins: plugins(policies, webhook.New(c.Objects, policies, c.Dial))}
 }
 
-// Admit runs the mutating plugins, and once more where a policy has changed the object after some of them. Errors are API
+// Admit runs the mutating plugins, and once more where a policy or a webhook has changed the object after some of them. Errors are API
 // status errors.
 func (c *Chain) Admit(ctx context.Context, a *Attributes) error {
 	if err := c.admit(ctx, a); err != nil || !a.changed {

@@ -10,9 +10,10 @@ import (
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/admission/policy"
+	"minato.dev/minato/internal/apiserver/admission/webhook"
 )
 
-// everything is a handles for whatever is written; the policies' own rules choose.
+// everything is a handles for whatever is written; the rules of policies and webhooks choose.
 func everything(Operation, schema.GroupResource, string) bool { return true }
 
 // policyChanges lets MutatingAdmissionPolicies change the object.
@@ -36,11 +37,35 @@ func policyChecks(e *policy.Engine) plugin {
 	}}
 }
 
-// record is the write as expressions know it: of the kind that the client has sent.
+// webhookChanges lets mutating webhooks change the object.
+func webhookChanges(e *webhook.Engine) plugin {
+	return plugin{name: "MutatingAdmissionWebhook", handles: everything, admit: func(ctx context.Context, _ *Config, a *Attributes) error {
+		changed, warnings, err := e.Mutate(ctx, a.record(), a.again)
+		a.changed, a.Warnings = a.changed || changed, append(a.Warnings, warnings...)
+		return err
+	}}
+}
+
+// webhookChecks asks validating webhooks.
+func webhookChecks(e *webhook.Engine) plugin {
+	return plugin{name: "ValidatingAdmissionWebhook", handles: everything, validate: func(ctx context.Context, _ *Config, a *Attributes) error {
+		warnings, err := e.Validate(ctx, a.record())
+		a.Warnings = append(a.Warnings, warnings...)
+		return err
+	}}
+}
+
+// record is the write as policies and webhooks know it: of the kind that the client has sent, which for a connection is that of
+// its options.
 func (a *Attributes) record() k8sadmission.Attributes {
 	kind := a.Kind
 	if r := api.Find(a.Resource); r != nil && kind == r.Storage {
 		kind = r.GVK()
+	}
+	if a.Operation == Connect && a.Object != nil {
+		if kinds, _, err := api.Scheme().ObjectKinds(a.Object); err == nil {
+			kind = kinds[0]
+		}
 	}
 	return k8sadmission.NewAttributesRecord(a.Object, a.OldObject, kind, a.Namespace, a.Name, a.Resource, a.Subresource,
 		k8sadmission.Operation(a.Operation), a.Options, a.DryRun, a.User)
