@@ -15,8 +15,9 @@ func TestMergeNeverLowers(t *testing.T) {
 		{"a", NotRun, Untriaged, "", "new"},
 		{"a", NotRun, Untriaged, "", "new and bad"},
 		{"a", Passed, "", "", "left alone"},
+		{"a", Failed, Hollow, "webhooks", "gave up"},
 	}
-	next, gained, lost := b.Merge(map[string]State{"was good": Failed, "was bad": Passed, "new": Passed, "new and bad": Failed, "left alone": NotRun})
+	next, gained, lost := b.Merge(map[string]State{"gave up": Passed, "was good": Failed, "was bad": Passed, "new": Passed, "new and bad": Failed, "left alone": NotRun})
 	if !slices.Equal(gained, []string{"was bad", "new"}) || !slices.Equal(lost, []string{"was good"}) {
 		t.Errorf("gained %q, lost %q", gained, lost)
 	}
@@ -26,6 +27,7 @@ func TestMergeNeverLowers(t *testing.T) {
 		{"a", Passed, "", "", "new"},
 		{"a", Failed, Untriaged, "", "new and bad"},
 		{"a", Passed, "", "", "left alone"},
+		{"a", Failed, Hollow, "webhooks", "gave up"},
 	}
 	if !slices.Equal(next, want) {
 		t.Errorf("got %v, want %v", next, want)

@@ -67,6 +67,9 @@ func (o options) run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return errors.Join(runErr, err)
 	}
+	if book, err = ratchet.Read(results); err != nil { // somebody may have written reasons into it meanwhile
+		return errors.Join(runErr, err)
+	}
 	return errors.Join(runErr, o.report(book, seen, again, results))
 }
 
