@@ -16,6 +16,9 @@ import (
 
 // regular writes one file.
 func (u *untar) regular(parent int, base string, hdr *tar.Header, body io.Reader) error {
+	if err := u.roomFor(hdr.Size); err != nil {
+		return err
+	}
 	fd, err := unix.Openat(parent, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
@@ -35,6 +38,22 @@ func (u *untar) regular(parent int, base string, hdr *tar.Header, body io.Reader
 		return err
 	}
 	return setTimes(fd, "", hdr)
+}
+
+// roomFor refuses a file that cannot fit before a byte of it is written: a sparse one of a few bytes in the archive may
+// claim to be larger than any disk.
+func (u *untar) roomFor(size int64) error {
+	if size < 1<<20 {
+		return nil
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(u.root.Fd()), &st); err != nil {
+		return err
+	}
+	if free := st.Bavail * uint64(st.Bsize); uint64(size) > free {
+		return fmt.Errorf("a file of %d bytes, and %d are free: %w", size, free, unix.ENOSPC)
+	}
+	return nil
 }
 
 func (u *untar) copy(fd int, body io.Reader) error {

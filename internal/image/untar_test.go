@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,6 +131,34 @@ func TestUntarStaysInside(t *testing.T) {
 		if len(got) != 1 || err != nil || string(b) != "safe" || isOpaque(outside) {
 			t.Fatalf("%s: reached out of %s: %v %q", what, root, got, b)
 		}
+	}
+}
+
+// TestUntarRefusesWhatCannotFit: 1 KiB of archive that says it is 4 EiB of nothing is not written out.
+func TestUntarRefusesWhatCannotFit(t *testing.T) {
+	h := make([]byte, 512)
+	copy(h, "void")
+	copy(h[100:], "0000644\x000000000\x000000000\x0000000000000\x0000000000000\x00        S") // mode, ids, size, time, sum, sparse
+	copy(h[257:], "ustar  \x00")
+	size := []byte{0x80, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0} // binary, as sizes beyond octal are
+	copy(h[386:], size)                                      // the one piece of data, empty, at the very end
+	copy(h[398:], "00000000000\x00")
+	copy(h[483:], size)
+	sum := 0
+	for _, b := range h {
+		sum += int(b)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	if _, err := tar.NewReader(bytes.NewReader(append(h, make([]byte, 1024)...))).Next(); err != nil {
+		t.Fatalf("the archive is not one: %v", err)
+	}
+	root := t.TempDir()
+	_, _, err := unpackTar(t.Context(), root, bytes.NewReader(append(h, make([]byte, 1024)...)))
+	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "are free") {
+		t.Errorf("%v", err)
+	}
+	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

@@ -15,6 +15,17 @@ import (
 // careless reader of them, and a configuration.
 func busybox(t *testing.T, name string, config map[string]any) []byte {
 	t.Helper()
+	return archiveOf(t, name, config, nil)
+}
+
+// linked is busybox with links in the place of some of its files and directories.
+func linked(t *testing.T, name string, links map[string]string) []byte {
+	t.Helper()
+	return archiveOf(t, name, nil, links)
+}
+
+func archiveOf(t *testing.T, name string, config map[string]any, links map[string]string) []byte {
+	t.Helper()
 	bin, err := os.ReadFile("/bin/busybox")
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +49,9 @@ func busybox(t *testing.T, name string, config map[string]any) []byte {
 	file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/home:/bin/sh\nnogroup:x:1001:1001::/:/bin/sh\n")
 	file("etc/group", "root:x:0:\nweb:x:1000:\nextra:x:2000:web\nmore:x:2001:other,web\nroots:x:2002:root\n")
 	file("data/part", "a part of an image\n")
+	for at, to := range links { // the later entry of an archive counts
+		add(t, w, &tar.Header{Name: at, Typeflag: tar.TypeSymlink, Linkname: to}, nil)
+	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
