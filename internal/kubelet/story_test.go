@@ -246,10 +246,11 @@ func TestHooksAndDeadline(t *testing.T) {
 		p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{
 			PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"began"}}},
 			PreStop:   &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"ends"}}}}
-		seconds := int64(1)
-		p.Spec.ActiveDeadlineSeconds = &seconds
 	}))
 	b.until("p", "Ready", isReady)
+	if _, err := client.Of(b.api.Client, client.Pods).Patch(t.Context(), "default", "p", types.MergePatchType, []byte(`{"spec":{"activeDeadlineSeconds":1}}`)); err != nil {
+		t.Fatal(err)
+	}
 	p := b.until("p", "Failed", phase(corev1.PodFailed))
 	if p.Status.Reason != "DeadlineExceeded" {
 		t.Errorf("reason is %q", p.Status.Reason)
