@@ -33,7 +33,7 @@ func main() {
 	flag.IntVar(&o.nodes, "nodes", 1, "nodes of the cluster")
 	flag.IntVar(&o.procs, "procs", 6, "tests at a time")
 	flag.DurationVar(&o.limit, "timeout", 3*time.Hour, "limit for all tests that run side by side, and again for the serial ones")
-	flag.DurationVar(&o.each, "each", 10*time.Minute, "limit for one test")
+	flag.DurationVar(&o.each, "each", 15*time.Minute, "limit for one test; some need more than ten minutes by design")
 	flag.BoolVar(&o.keep, "keep", false, "leave the cluster running afterwards, and say how to reach it")
 	flag.BoolVar(&o.verbose, "v", false, "say more")
 	flag.StringVar(&o.cache, "cache", "", "where built programs and images are kept (default: minato-conformance under the user's cache directory)")

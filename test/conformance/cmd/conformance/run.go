@@ -64,9 +64,7 @@ func (o options) run(ctx context.Context, log *slog.Logger) (err error) {
 	s.Kubeconfig, s.Command = h.Kubeconfig(), h.Command
 	seen, runErr := s.Run(ctx, "", tests, o.limit)
 	again, err := o.again(ctx, s, book, seen)
-	if err != nil {
-		return errors.Join(runErr, err)
-	}
+	runErr = errors.Join(runErr, err)                  // what an interrupted run has seen is kept
 	if book, err = ratchet.Read(results); err != nil { // somebody may have written reasons into it meanwhile
 		return errors.Join(runErr, err)
 	}
