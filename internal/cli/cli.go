@@ -69,6 +69,7 @@ scheduler, kubelet, container runtime, pod network and DNS.`,
 		Example: `  minato up --detach                        start a one-node cluster in the background
   minato kubectl get nodes                  the official kubectl, pointed at it
   minato image load nginx.tar               bring an image from a file
+  minato run --rm -it busybox sh            one container, with or without a cluster
   minato status                             is it running, and how do I reach it
   minato down                               stop it and clean up`,
 		SilenceUsage: true, SilenceErrors: true,
@@ -76,12 +77,12 @@ scheduler, kubelet, container runtime, pod network and DNS.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exitError{2, fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(e.up(), e.down(), e.status(), e.kubectl(), e.image(), e.versionVerb())
+	root.AddCommand(e.up(), e.down(), e.status(), e.kubectl(), e.image(), e.run(), e.ps(), e.logs(), e.exec(), e.stop(), e.rm(), e.host(), e.versionVerb())
 	return root
 }
 
 // isTerminal reports whether w is one, for progress and colour.
-func isTerminal(w io.Writer) bool {
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -76,7 +76,7 @@ func TestSettings(t *testing.T) {
 			if err := cmd.ParseFlags(strings.Fields(c.args)); err != nil {
 				t.Fatal(err)
 			}
-			err := settings(cmd, file)
+			err := settings(cmd, file, true)
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Errorf("error %v, want %q", err, c.fails)

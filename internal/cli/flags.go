@@ -32,8 +32,8 @@ func (e *env) dataDir(c *cobra.Command) {
 }
 
 // settings fills the flags that the command line did not set: from MINATO_* variables first, then from the YAML file,
-// whose keys are the flags' names. A key that is no flag is an error, so that a typing error is never ignored.
-func settings(c *cobra.Command, file string) error {
+// whose keys are the flags' names. A key that is no flag is an error where strict, so that a typing error is never ignored.
+func settings(c *cobra.Command, file string, strict bool) error {
 	fromFile, err := readConfig(file, c.Flags().Changed("config"))
 	if err != nil {
 		return err
@@ -55,6 +55,9 @@ func settings(c *cobra.Command, file string) error {
 		}
 	})
 	for key := range fromFile {
+		if !strict {
+			break
+		}
 		errs = append(errs, fmt.Errorf("%s: unknown key %q; the keys are the flags that `%s --help` lists", file, key, c.CommandPath()))
 	}
 	if len(errs) > 0 {

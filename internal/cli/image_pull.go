@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"minato.dev/minato/internal/cluster"
 	"minato.dev/minato/internal/credential"
 	"minato.dev/minato/internal/image"
 )
@@ -26,11 +27,7 @@ $DOCKER_CONFIG/config.json or ~/.docker/config.json knows of it, credential help
   minato image pull --user me:secret registry.example.org/web:1`,
 		Args: exactly(1, "IMAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			body, err := e.credentials(c.Context(), user, args[0])
-			if err != nil {
-				return err
-			}
-			a, err := e.local(c.Context(), http.MethodPost, "/images/pull", url.Values{"ref": {args[0]}}, bytes.NewReader(body))
+			a, err := e.pullImage(c.Context(), user, args[0])
 			if err != nil {
 				return err
 			}
@@ -42,6 +39,14 @@ $DOCKER_CONFIG/config.json or ~/.docker/config.json knows of it, credential help
 	}
 	userFlag(c, &user)
 	return c
+}
+
+func (e *env) pullImage(ctx context.Context, user, ref string) (cluster.LocalAnswer, error) {
+	body, err := e.credentials(ctx, user, ref)
+	if err != nil {
+		return cluster.LocalAnswer{}, err
+	}
+	return e.local(ctx, http.MethodPost, "/images/pull", url.Values{"ref": {ref}}, bytes.NewReader(body))
 }
 
 func userFlag(c *cobra.Command, user *string) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,25 +13,34 @@ import (
 	"minato.dev/minato/internal/cluster"
 )
 
-// ask sends one request to the cluster on this machine. The body of the answer is the caller's to close.
+// ask sends one request to whoever serves the node. The body of the answer is the caller's to close.
 func (e *env) ask(ctx context.Context, method, path string, q url.Values, body io.Reader) (*http.Response, error) {
-	socket, err := cluster.FindLocalSocket(e.data)
+	if _, err := cluster.ReadIdentity(e.data); err != nil && !brings[path] {
+		return nil, fmt.Errorf("no cluster in %s and no image; start one with `minato up`, or bring an image with `minato image load` or `pull`", e.data)
+	}
+	n, err := e.reach(ctx)
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://minato"+path+"?"+q.Encode(), body)
+	resp, err := cluster.AskLocal(ctx, n.Socket, method, path, q, body)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(fmt.Errorf("reach the node in %s: %w", e.data, err), n.Close())
 	}
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("reach the cluster in %s: %w; is it running? see `minato status`", e.data, err)
-	}
+	resp.Body = answerBody{resp.Body, n}
 	return resp, nil
 }
+
+// brings are the requests that make sense on a machine where nothing was ever done.
+var brings = map[string]bool{"/images/load": true, "/images/pull": true}
+
+// answerBody keeps the connection to the node for as long as its answer is read.
+type answerBody struct {
+	io.ReadCloser
+	node *cluster.Node
+}
+
+// Close implements io.Closer.
+func (b answerBody) Close() error { return errors.Join(b.ReadCloser.Close(), b.node.Close()) }
 
 // local asks and shows the progress of what was asked for on a terminal.
 func (e *env) local(ctx context.Context, method, path string, q url.Values, body io.Reader) (cluster.LocalAnswer, error) {

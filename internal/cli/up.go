@@ -41,7 +41,7 @@ MINATO_<FLAG>; the command line wins over the variable, the variable over the fi
   minato up --detach --data-dir /srv/two --port 7443   a second cluster beside the first`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := settings(c, f.config); err != nil {
+			if err := settings(c, f.config, true); err != nil {
 				return err
 			}
 			f.cfg.DataDir, f.cfg.Version = e.data, e.version

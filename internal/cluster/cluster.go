@@ -62,7 +62,7 @@ func Run(ctx context.Context, cfg Config, onPhase func(Phase)) error {
 	if err := CheckDataDir(cfg.DataDir); err != nil {
 		return err
 	}
-	held, err := lock(Paths{Data: cfg.DataDir}.lock())
+	held, err := takeOver(ctx, cfg.DataDir)
 	if err != nil {
 		return err
 	}
@@ -82,17 +82,11 @@ func Run(ctx context.Context, cfg Config, onPhase func(Phase)) error {
 
 // assemble prepares everything on disk that the parts need.
 func assemble(cfg Config) (*assembly, error) {
-	id, err := ensureIdentity(cfg)
+	a, err := prepare(cfg, false)
 	if err != nil {
 		return nil, err
 	}
-	a := &assembly{cfg: cfg, id: id, paths: id.paths(cfg.DataDir), log: cfg.Log, onPhase: func(Phase) {}}
-	if err := os.MkdirAll(a.paths.Run, 0o711); err != nil {
-		return nil, err
-	}
-	if err := a.keepNetns(); err != nil {
-		return nil, err
-	}
+	id := a.id
 	if a.nodeIP, err = nodeIP(cfg, id); err != nil {
 		return nil, err
 	}
@@ -102,6 +96,19 @@ func assemble(cfg Config) (*assembly, error) {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
 	return a, a.kubeconfig().WriteFile(a.paths.AdminKubeconfig())
+}
+
+// prepare makes what a cluster and a host have in common: the identity and the volatile directory.
+func prepare(cfg Config, host bool) (*assembly, error) {
+	id, err := ensureIdentity(cfg, host)
+	if err != nil {
+		return nil, err
+	}
+	a := &assembly{cfg: cfg, id: id, paths: id.paths(cfg.DataDir), log: cfg.Log, start: time.Now(), onPhase: func(Phase) {}}
+	if err := os.MkdirAll(a.paths.Run, 0o711); err != nil {
+		return nil, err
+	}
+	return a, a.keepNetns()
 }
 
 func (a *assembly) kubeconfig() pki.Kubeconfig {

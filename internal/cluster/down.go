@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +15,7 @@ import (
 	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/proxy"
 	"minato.dev/minato/internal/shim"
+	"minato.dev/minato/internal/shim/hierarchy"
 )
 
 // stopTime is how long the cluster's process, and then the containers, get to end by themselves.
@@ -62,7 +65,7 @@ func Down(ctx context.Context, cfg Config, purge bool, step func(string)) (found
 
 // stopProcess asks the cluster's process to end, and after a while makes it.
 func stopProcess(ctx context.Context, data string, step func(string)) error {
-	pid, err := Running(data)
+	pid, _, err := holder(data)
 	if err != nil || pid == 0 {
 		return err
 	}
@@ -112,7 +115,10 @@ func waitPidfd(ctx context.Context, fd int, most time.Duration) (bool, error) {
 // clear takes everything outside the data directory away. Each step may find its work done already.
 func (a *assembly) clear(ctx context.Context, step func(string)) error {
 	step("stopping containers")
-	errs := []error{killCgroups(ctx, a.id.cgroup()+"/kubepods", containerStopTime), killCgroups(ctx, a.id.buildCgroup(), 0)}
+	if names := singles(a.id.cgroup() + "/run"); len(names) > 0 {
+		step("stopping those of `minato run`: " + strings.Join(names, ", "))
+	}
+	errs := []error{killCgroups(ctx, a.id.cgroup()+"/kubepods", containerStopTime), killCgroups(ctx, a.id.cgroup()+"/run", containerStopTime), killCgroups(ctx, a.id.buildCgroup(), 0)}
 	step("stopping the shim")
 	errs = append(errs, a.stopShim(ctx))
 	step("removing network, mounts and cgroups")
@@ -128,16 +134,30 @@ func (a *assembly) clear(ctx context.Context, step func(string)) error {
 	return errors.Join(errs...)
 }
 
+// singles are the names of the containers without a pod that have a cgroup, running ones and others.
+func singles(parent string) (names []string) {
+	for _, dir := range hierarchy.Dirs(parent) {
+		entries, err := os.ReadDir(dir)
+		for _, e := range entries {
+			if err == nil && e.IsDir() && !slices.Contains(names, e.Name()) {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // stopShim ends shim and keeper where they run.
 func (a *assembly) stopShim(ctx context.Context) error {
 	if _, err := os.Stat(a.paths.shim()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	helper, err := extract(a.paths.bin(), "minato-shim")
+	cfg, err := a.shimConfig()
 	if err != nil {
 		return err
 	}
-	c, err := shim.Ensure(ctx, shim.Config{Binary: helper, RunDir: a.paths.shim(), Cgroup: a.id.cgroup() + "/shim", Log: a.log})
+	c, err := shim.Ensure(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("reach the shim: %w", err)
 	}

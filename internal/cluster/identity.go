@@ -29,6 +29,8 @@ type Identity struct {
 	NodeName    string       `json:"nodeName"`
 	Port        int          `json:"port"`
 	Context     string       `json:"context"`
+	// Provisional says that only containers without a cluster have used it: the node's name is still open.
+	Provisional bool `json:"provisional,omitempty"`
 }
 
 // Derived names and addresses.
@@ -73,16 +75,19 @@ var validID = regexp.MustCompile(`^[0-9a-f]{8}$`)
 
 // ensureIdentity reads the identity, or makes one whose ranges nothing on this machine uses. What the user says now
 // wins over what was kept, but a range cannot change once objects have addresses from it.
-func ensureIdentity(c Config) (id Identity, err error) {
+func ensureIdentity(c Config, host bool) (id Identity, err error) {
 	err = claiming(func(others map[string]claim) error {
 		if id, err = ReadIdentity(c.DataDir); errors.Is(err, fs.ErrNotExist) {
 			id, err = newIdentity(c, others)
+			id.Provisional = true
 		}
 		if err != nil {
 			return err
 		}
-		if err = id.update(c, others); err != nil {
-			return err
+		if !host {
+			if err = id.update(c, others); err != nil {
+				return err
+			}
 		}
 		return errors.Join(id.claim(), writeJSON(Paths{Data: c.DataDir}.identity(), id))
 	})
@@ -91,6 +96,9 @@ func ensureIdentity(c Config) (id Identity, err error) {
 
 // update takes in what the user says now.
 func (id *Identity) update(c Config, others map[string]claim) (err error) {
+	if id.Provisional {
+		id.NodeName, id.Provisional = c.NodeName, false
+	}
 	for _, r := range []struct{ flag, want, have string }{
 		{"--pod-cidr", c.PodCIDR, id.PodCIDR.String()}, {"--service-cidr", c.ServiceCIDR, id.ServiceCIDR.String()},
 		{"--node-name", c.NodeName, id.NodeName},

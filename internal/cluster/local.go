@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 
 	"minato.dev/minato/internal/image"
@@ -35,6 +37,8 @@ type LocalAnswer struct {
 type local struct {
 	images *image.Store
 	inUse  func(image.Image) bool
+
+	visitors *visitors // of a host; nil in a cluster
 }
 
 func (l local) run(ctx context.Context, socket string) error {
@@ -50,6 +54,8 @@ func (l local) run(ctx context.Context, socket string) error {
 	}
 	mux := http.NewServeMux()
 	l.imageVerbs(mux)
+	mux.HandleFunc("GET /hold", l.visitors.hold)
+	mux.HandleFunc("POST /leave", l.visitors.leaveNow)
 	mux.Handle("/v2/", l.images.Registry()) // for builds, see internal/build/kit
 	srv := &http.Server{Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }}
 	return run.With(ctx, func(s *run.Scope) error {
@@ -79,13 +85,25 @@ func write(w http.ResponseWriter, line LocalAnswer) {
 	}
 }
 
-// FindLocalSocket returns the socket of the cluster in a data directory.
+// AskLocal sends one request to a local socket. The body of the answer is the caller's to close.
+func AskLocal(ctx context.Context, socket, method, path string, q url.Values, body io.Reader) (*http.Response, error) {
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://minato"+path+"?"+q.Encode(), body)
+	if err != nil {
+		return nil, err
+	}
+	return transport.RoundTrip(req)
+}
+
+// FindLocalSocket returns the socket of the cluster, or host, of a data directory.
 func FindLocalSocket(data string) (string, error) {
 	id, err := ReadIdentity(data)
 	if err != nil {
 		return "", fmt.Errorf("no cluster in %s; start one with `minato up`", data)
 	}
-	if pid, err := Running(data); err != nil || pid == 0 {
+	if pid, _, err := holder(data); err != nil || pid == 0 {
 		return "", fmt.Errorf("the cluster in %s is not running; start it with `minato up`", data)
 	}
 	return id.paths(data).LocalSocket(), nil

@@ -1,12 +1,15 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,9 +17,17 @@ import (
 // ErrRunning is returned when a cluster already runs on the data directory.
 var ErrRunning = errors.New("a cluster already runs on this data directory")
 
+// What holds the lock: a cluster, or a host of containers without one.
+const (
+	clusterKind = "cluster"
+	hostKind    = "host"
+)
+
 // lock takes the data directory for this process until the file is closed. The kernel lets go of it when the process
 // dies, however it dies.
-func lock(path string) (*os.File, error) {
+func lock(path string) (*os.File, error) { return lockAs(path, clusterKind) }
+
+func lockAs(path, kind string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -25,7 +36,7 @@ func lock(path string) (*os.File, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		pid := readPid(f)
+		pid, _ := readHolder(f)
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w (process %d); see `minato status`, or stop it with `minato down`", ErrRunning, pid)
@@ -35,32 +46,68 @@ func lock(path string) (*os.File, error) {
 	if err := f.Truncate(0); err != nil {
 		return nil, err
 	}
-	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"+kind+"\n"), 0)
 	return f, err
 }
 
 // Running returns the process that runs the cluster in a data directory, 0 if none does.
 func Running(data string) (pid int, err error) {
-	f, err := os.OpenFile(Paths{Data: data}.lock(), os.O_RDWR|unix.O_CLOEXEC, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+	pid, kind, err := holder(data)
+	if kind == hostKind {
+		pid = 0
 	}
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return readPid(f), nil
-	case err != nil:
-		return 0, err
-	}
-	return 0, nil
+	return pid, err
 }
 
-func readPid(f *os.File) int {
-	b := make([]byte, 32)
-	n, _ := f.ReadAt(b, 0)
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:n]))) // half-written: 0, unknown
-	return pid
+// holder returns the process that holds the data directory and what it is; 0 where none does.
+func holder(data string) (pid int, kind string, err error) {
+	f, err := os.Open(Paths{Data: data}.lock())
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, "", nil
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	defer f.Close()
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		pid, kind = readHolder(f)
+		return pid, kind, nil
+	case err != nil:
+		return 0, "", err
+	}
+	return 0, "", nil
 }
+
+// readHolder reads what the holder wrote; half-written it is 0, unknown.
+func readHolder(f *os.File) (pid int, kind string) {
+	b := make([]byte, 64)
+	n, _ := f.ReadAt(b, 0)
+	first, rest, _ := strings.Cut(string(b[:n]), "\n")
+	pid, _ = strconv.Atoi(first)
+	return pid, strings.TrimSpace(rest)
+}
+
+// takeOver takes the lock for a cluster; a host that has it is asked to leave.
+func takeOver(ctx context.Context, data string) (*os.File, error) {
+	for end := time.Now().Add(handover); ; {
+		f, err := lock(Paths{Data: data}.lock())
+		_, kind, _ := holder(data)
+		if !errors.Is(err, ErrRunning) || kind == clusterKind || time.Now().After(end) {
+			return f, err
+		}
+		if id, err := ReadIdentity(data); err == nil {
+			if resp, err := AskLocal(ctx, id.paths(data).LocalSocket(), http.MethodPost, "/leave", nil, nil); err == nil {
+				resp.Body.Close()
+			} // it may be on its way up or down: it is asked again
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// handover is how long a host may take to leave.
+const handover = 20 * time.Second

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/container"
 	"minato.dev/minato/internal/credential"
 	"minato.dev/minato/internal/cri"
 	"minato.dev/minato/internal/failpoint"
@@ -26,6 +27,10 @@ import (
 type node struct {
 	a   *assembly
 	cri *cri.Client // set before ready
+
+	keeper   *container.Keeper // set before ready
+	visitors *visitors         // of a host; nil in a cluster
+	idle     bool              // the host has ended because nobody needs it
 }
 
 // run starts the runtime and keeps it until ctx ends. Containers outlive it.
@@ -61,8 +66,10 @@ func (n *node) run(ctx context.Context, ready func()) error {
 			return err
 		}
 		s.Go("cri client", func(ctx context.Context) error { <-ctx.Done(); return n.cri.Close() })
+		n.keeper = n.a.keeper(n.cri)
+		s.Go("containers", n.keeper.Run)
 		s.Go("local socket", func(ctx context.Context) error {
-			return local{images, server.ImageInUse}.run(ctx, n.a.paths.LocalSocket())
+			return local{images, server.ImageInUse, n.visitors}.run(ctx, n.a.paths.LocalSocket())
 		})
 		n.a.report("container runtime")
 		ready()
@@ -94,7 +101,7 @@ func (a *assembly) images(ctx context.Context) (*image.Store, error) {
 }
 
 func (a *assembly) runtimeConfig(images *image.Store, net *network.Network) (runtime.Config, error) {
-	helper, err := extract(a.paths.bin(), "minato-shim")
+	helper, err := a.shimConfig()
 	if err != nil {
 		return runtime.Config{}, err
 	}
@@ -105,9 +112,14 @@ func (a *assembly) runtimeConfig(images *image.Store, net *network.Network) (run
 	log := a.log.With("room", "runtime")
 	return runtime.Config{
 		Root: a.paths.runtime(), RunDir: a.paths.Run + "/runtime", Socket: a.paths.CRISocket(),
-		Shim:   shim.Config{Binary: helper, RunDir: a.paths.shim(), Cgroup: a.id.cgroup() + "/shim", Log: log},
-		Images: images, Network: net, Version: a.cfg.Version, Log: log, Reach: reach,
+		Shim: helper, Images: images, Network: net, Version: a.cfg.Version, Log: log, Reach: reach,
 	}, nil
+}
+
+// shimConfig says where the shim lives, and unpacks it where it is not yet.
+func (a *assembly) shimConfig() (shim.Config, error) {
+	helper, err := extract(a.paths.bin(), "minato-shim")
+	return shim.Config{Binary: helper, RunDir: a.paths.shim(), Cgroup: a.id.cgroup() + "/shim", Log: a.log.With("room", "runtime")}, err
 }
 
 // kubelet runs the node's agent with the node's own identity and mirrors.

@@ -16,6 +16,10 @@ func (p Paths) Images() string          { return filepath.Join(p.Data, "images")
 func (p Paths) PKI() string             { return filepath.Join(p.Data, "pki") }
 func (p Paths) Manifests() string       { return filepath.Join(p.Data, manifests) } // static pods
 
+// HostLog is what a host of containers without a cluster writes.
+func (p Paths) HostLog() string { return filepath.Join(p.Data, "log", "host.log") }
+
+func (p Paths) runLogs() string  { return filepath.Join(p.Data, "log", "run") } // of `minato run`
 func (p Paths) etcd() string     { return filepath.Join(p.Data, "etcd") }
 func (p Paths) runtime() string  { return filepath.Join(p.Data, "runtime") }
 func (p Paths) network() string  { return filepath.Join(p.Data, "network") }

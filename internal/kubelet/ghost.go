@@ -18,6 +18,9 @@ func ghost(id seen.Identity) *corev1.Pod {
 
 // hear hands an event to its pod's worker; of something new it makes a ghost where there is none.
 func (k *Kubelet) hear(e *runtimeapi.ContainerEventResponse) {
+	if l := e.GetPodSandboxStatus().GetLabels(); len(l) > 0 && l[seen.PodUID] == "" {
+		return // a container of somebody else, of `minato run` for one
+	}
 	m := e.GetPodSandboxStatus().GetMetadata()
 	k.mu.Lock()
 	w := k.workers[types.UID(m.GetUid())]

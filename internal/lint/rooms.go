@@ -28,8 +28,9 @@ var rooms = []struct {
 	{"dns", []string{"run", "client", "control"}},
 	{"kubelet", []string{"run", "failpoint", "credential", "client", "control", "cri"}},
 	{"runtime", []string{"run", "failpoint", "cri", "shim", "image", "network"}},
+	{"container", []string{"run", "cri", "shim"}},
 	{"cluster", []string{"*"}},
-	{"cli", []string{"run", "client", "cluster", "image", "build", "pki"}},
+	{"cli", []string{"run", "client", "cluster", "container", "credential", "image", "build", "pki", "shim"}},
 }
 
 // onlyImporters names rooms that may be imported by these rooms alone, whatever rooms says.

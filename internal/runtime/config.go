@@ -43,6 +43,8 @@ type Network interface {
 	Ensure(ctx context.Context) error
 	Attach(ctx context.Context, r network.Request) (network.Result, error)
 	Detach(ctx context.Context, id string) error
+	// Loopback sets lo up in a network namespace that is not attached to anything.
+	Loopback(netns string) error
 	Sweep(ctx context.Context, alive map[string]bool) error
 	// SweepLinks deletes what detached sandboxes left, and returns how much may still go by itself: call again then.
 	SweepLinks(ctx context.Context) (young int, err error)

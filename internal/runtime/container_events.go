@@ -14,6 +14,9 @@ import (
 func (s *Server) GetContainerEvents(_ *api.GetEventsRequest, st grpc.ServerStreamingServer[api.ContainerEventResponse]) error {
 	c := s.events.listen()
 	defer s.events.leave(c)
+	if err := st.SendHeader(nil); err != nil { // a client that waits for it knows that it misses nothing from here on
+		return err
+	}
 	for {
 		select {
 		case e, ok := <-c:

@@ -44,7 +44,8 @@ func (s *Server) StartContainer(ctx context.Context, r *api.StartContainerReques
 func (s *Server) startProcess(ctx context.Context, rec *ledger.Container) error {
 	client := s.shim.Load()
 	pid, err := client.Create(ctx, shim.CreateRequest{ID: rec.ID, Bundle: s.cfg.bundleDir(rec.ID), LogPath: rec.LogPath,
-		Stdin: rec.Config.GetStdin(), StdinOnce: rec.Config.GetStdinOnce()})
+		Stdin: rec.Config.GetStdin(), StdinOnce: rec.Config.GetStdinOnce(), KeepEarly: rec.Config.GetAnnotations()[KeepEarly] != "",
+		LogMaxSize: logMaxSize(rec.Config.GetAnnotations()), LogMaxFiles: logFiles})
 	if err == nil {
 		if err := s.reach("process created"); err != nil {
 			return err

@@ -35,6 +35,8 @@ func hostNetwork(c *api.PodSandboxConfig) bool {
 	return modes(c).GetNetwork() == api.NamespaceMode_NODE
 }
 
+func noNetwork(c *api.PodSandboxConfig) bool { return c.GetAnnotations()[NoNetwork] != "" }
+
 func hostIPC(c *api.PodSandboxConfig) bool { return modes(c).GetIpc() == api.NamespaceMode_NODE }
 
 // wantedNamespaces returns what is pinned. The host name goes with the network, as Kubernetes has it.
@@ -143,6 +145,9 @@ func (s *Server) attachNetwork(ctx context.Context, p *ledger.Sandbox) error {
 	if err := s.net.open(ctx, s.cfg.Network); err != nil {
 		return err
 	}
+	if noNetwork(c) {
+		return s.cfg.Network.Loopback(s.cfg.netns(p.ID))
+	}
 	ports, err := hostPorts(c.GetPortMappings())
 	if err != nil {
 		return err
@@ -159,7 +164,7 @@ func (s *Server) attachNetwork(ctx context.Context, p *ledger.Sandbox) error {
 }
 
 func (s *Server) detachNetwork(ctx context.Context, p *ledger.Sandbox) error {
-	if hostNetwork(p.Config.PodSandboxConfig) {
+	if c := p.Config.PodSandboxConfig; hostNetwork(c) || noNetwork(c) {
 		return nil
 	}
 	return s.cfg.Network.Detach(ctx, p.ID)

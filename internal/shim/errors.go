@@ -20,6 +20,8 @@ var (
 	ErrUnavailable = errors.New("shim unavailable")
 	// ErrBusy: Shutdown while containers remain.
 	ErrBusy = errors.New("containers remain")
+	// ErrMissed: the first Attach to a container with KeepEarly came too late for all of its output; the log has it.
+	ErrMissed = errors.New("early output was missed")
 )
 
 // kinds names the errors on the wire.
@@ -28,7 +30,7 @@ var kinds = []struct {
 	err  error
 }{
 	{"not-found", ErrNotFound}, {"exists", ErrExists}, {"state", ErrState}, {"invalid", ErrInvalid},
-	{"create", ErrCreate}, {"resync", ErrResync}, {"unavailable", ErrUnavailable}, {"busy", ErrBusy},
+	{"create", ErrCreate}, {"resync", ErrResync}, {"unavailable", ErrUnavailable}, {"busy", ErrBusy}, {"missed", ErrMissed},
 }
 
 // Kind returns the wire name of err's kind, "error" if it is none of this package's.

@@ -37,6 +37,10 @@ type CreateRequest struct {
 	Stdin bool `json:"stdin,omitempty"`
 	// StdinOnce closes stdin when the first attachment that carries stdin ends.
 	StdinOnce bool `json:"stdinOnce,omitempty"`
+	// KeepEarly keeps the first output (up to 64 KiB a stream) for the first attachment, so that one who attaches after the
+	// start misses nothing. Where it was more, the first attachment is refused with ErrMissed; the log has it. A restart of
+	// the shim forgets it.
+	KeepEarly bool `json:"keepEarly,omitempty"`
 }
 
 // A ContainerState is what the shim knows about one container.

@@ -34,6 +34,9 @@ func (s *Server) podStats(ctx context.Context) ([]stats.PodStats, error) {
 	pods := []stats.PodStats{}
 	for _, b := range list.Stats {
 		l, a := b.Linux, b.Attributes
+		if a.GetLabels()[seen.PodUID] == "" {
+			continue // no pod, but a container of `minato run`
+		}
 		p := stats.PodStats{PodRef: stats.PodReference{Name: a.GetLabels()[seen.PodName], Namespace: a.GetLabels()[seen.PodNamespace], UID: a.GetLabels()[seen.PodUID]},
 			CPU: cpuStats(l.GetCpu()), Memory: memoryStats(l.GetMemory()), Network: networkStats(l.GetNetwork()), Containers: []stats.ContainerStats{}}
 		if pod, ok := s.Host.Pod(p.PodRef.Namespace, p.PodRef.Name, ""); ok && pod.Status.StartTime != nil {

@@ -132,7 +132,11 @@ func (s *Supervisor) attach(ctx context.Context, id string, files [3]*os.File, j
 			a.outlets[i] = newOutlet(f)
 		}
 	}
-	s.join(c, a)
+	if !s.join(c, a) {
+		closeFiles(files[0])
+		a.breakOff()
+		return fmt.Errorf("container %q has written more than is kept: %w", id, shim.ErrMissed)
+	}
 	defer s.leave(c, a)
 	joined()
 	return run.With(ctx, func(sc *run.Scope) error {
@@ -176,16 +180,27 @@ func (a *attachment) breakOff() {
 	}
 }
 
-// join adds an attachment; streams that have ended already end it at once.
-func (s *Supervisor) join(c *container, a *attachment) {
+// join adds an attachment; streams that have ended already end it at once. The first gets what came before it where that
+// was kept, and is refused where it was too much.
+func (s *Supervisor) join(c *container, a *attachment) bool {
 	s.pump.mu.Lock()
 	defer s.pump.mu.Unlock()
+	if c.missed && (a.outlets[0] != nil || a.outlets[1] != nil) {
+		c.missed = false
+		return false
+	}
 	c.attached[a] = struct{}{}
+	if c.early != nil {
+		a.push(0, c.early[0])
+		a.push(1, c.early[1])
+		c.early = nil
+	}
 	for i, st := range c.streams {
 		if st == nil || st.ended {
 			a.end(i)
 		}
 	}
+	return true
 }
 
 func (s *Supervisor) leave(c *container, a *attachment) {

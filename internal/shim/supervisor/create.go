@@ -192,6 +192,9 @@ func (s *Supervisor) watchContainer(c *container, r jail.Result, pidfd *os.File)
 func (s *Supervisor) openLog(c *container) error {
 	s.pump.mu.Lock()
 	defer s.pump.mu.Unlock()
+	if c.rec.Request.KeepEarly {
+		c.early = &[2][]byte{}
+	}
 	log, err := s.table.NewLog(c.rec.Slot, s.logOptions(c))
 	c.log = log
 	return err

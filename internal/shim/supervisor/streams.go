@@ -125,9 +125,18 @@ func (s *Supervisor) closeStreams(c *container) {
 	s.closeOOM(c)
 }
 
+// mostEarly bounds what is kept of each stream for the first attachment.
+const mostEarly = 64 << 10
+
 // tap hands a step's bytes to the attachments. pump.mu is held by step's caller.
 func (s *Supervisor) tap(c *container) func(stream int, data []byte) {
 	return func(index int, data []byte) {
+		if c.early != nil {
+			c.early[index] = append(c.early[index], data...)
+			if len(c.early[index]) > mostEarly {
+				c.early, c.missed = nil, true
+			}
+		}
 		for a := range c.attached {
 			if full := a.push(index, data); full && c.streams[index] != nil {
 				c.streams[index].paused = true

@@ -83,6 +83,8 @@ type container struct {
 	console  *os.File
 	stdin    *os.File
 	attached map[*attachment]struct{}
+	early    *[2][]byte // output before the first attachment, nil where nobody wants it
+	missed   bool       // that was too much to be kept
 	oom      *oomWatch
 }
 

@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"minato.dev/minato/internal/cluster"
+	"minato.dev/minato/internal/container"
+	"minato.dev/minato/internal/run"
+	"minato.dev/minato/internal/shim"
+)
+
+// foreground is a command that stays with its container: it passes streams, signals and the terminal's size on, and its
+// exit code. It speaks to the shim, the container's parent, so that neither the start nor the end of a cluster disturbs it.
+type foreground struct {
+	e    *env
+	n    *cluster.Node
+	c    container.Container
+	shim *shim.Client
+
+	ended chan struct{} // closed when the container has ended
+	in    *os.File      // our input on its way to the container, the same for a second attachment
+}
+
+// run starts the container and returns its exit code.
+func (f *foreground) run(ctx context.Context) (code int, err error) {
+	if f.shim, err = f.n.Shim(ctx); err != nil {
+		return 0, errors.Join(err, f.n.Engine.Remove(ctx, f.c, true))
+	}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH)
+	defer signal.Stop(signals)
+	if err := f.n.Engine.Start(ctx, f.c); err != nil {
+		return 0, startFailed(ctx, f.n, f.c, err)
+	}
+	restore, err := f.raw()
+	if err != nil {
+		return 0, err
+	}
+	defer restore()
+	var last container.Container
+	f.ended = make(chan struct{})
+	err = run.With(ctx, func(s *run.Scope) error {
+		defer s.Stop()
+		written := make(chan struct{})
+		s.Go("streams", func(ctx context.Context) error { defer close(written); return f.streams(ctx) })
+		s.Go("signals", func(ctx context.Context) error { return f.signals(ctx, signals) })
+		last, err = f.wait(s.Context())
+		close(f.ended)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-written:
+		case <-s.Context().Done():
+		}
+		return nil
+	})
+	if errors.Is(err, container.ErrNotFound) {
+		return exitKilled, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if f.c.Spec.Remove {
+		err = f.n.Engine.Remove(ctx, last, true)
+	}
+	if last.Reason == "OOMKilled" {
+		fmt.Fprintln(f.e.err, "minato: the container had used up its memory and was killed")
+	}
+	return last.ExitCode, err
+}
+
+// wait outlives the one who serves the node: the next knows how the container ended.
+func (f *foreground) wait(ctx context.Context) (container.Container, error) {
+	for {
+		c, err := f.n.Engine.Wait(ctx, f.c)
+		if !container.Lost(err) || ctx.Err() != nil {
+			return c, err
+		}
+		next, err := f.e.reach(ctx)
+		if err != nil {
+			return c, err
+		}
+		f.n.Close()
+		f.n = next
+	}
+}
+
+// raw makes the user's terminal pass every key on.
+func (f *foreground) raw() (restore func(), err error) {
+	in := int(os.Stdin.Fd())
+	if !f.c.Spec.TTY || !f.c.Spec.Interactive || !term.IsTerminal(in) {
+		return func() {}, nil
+	}
+	old, err := term.MakeRaw(in)
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(in, old) }, nil
+}
+
+// streams copies until the container's output has ended. What was written before we could attach is in the log, whether
+// the container has ended since or was too quick for what the shim keeps.
+func (f *foreground) streams(ctx context.Context) error {
+	f.resize(ctx)
+	for {
+		err := f.attach(ctx, true)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case errors.Is(err, shim.ErrUnavailable):
+			continue // the shim was replaced
+		case errors.Is(err, shim.ErrMissed) && f.c.Spec.TTY:
+			continue // from now on then: what went over a screen is gone
+		case errors.Is(err, shim.ErrNotFound), errors.Is(err, shim.ErrMissed):
+			return f.fromLog(ctx)
+		}
+		return err
+	}
+}
+
+// attach passes our input on, and the container's output where that is wanted.
+func (f *foreground) attach(ctx context.Context, output bool) error {
+	return run.With(ctx, func(s *run.Scope) error {
+		var io3 shim.Stdio
+		for _, o := range []struct {
+			theirs **os.File
+			to     io.Writer
+			want   bool
+		}{{&io3.Out, f.e.out, output}, {&io3.Err, f.e.err, output && !f.c.Spec.TTY}} {
+			if !o.want {
+				continue
+			}
+			r, w, err := os.Pipe()
+			if err != nil {
+				return err
+			}
+			*o.theirs = w
+			s.Go("output", func(context.Context) error { defer r.Close(); return copyAll(o.to, r) })
+		}
+		defer closeFiles(io3.Out, io3.Err)
+		if f.c.Spec.Interactive {
+			if f.in == nil {
+				r, w, err := os.Pipe()
+				if err != nil {
+					return err
+				}
+				f.in = r
+				input(ctx, w)
+			}
+			io3.In = f.in
+		}
+		return f.shim.Attach(s.Context(), f.c.ID, io3)
+	})
+}
+
+// copyAll copies until the container has closed its end; a reader of ours that has gone is no error of the container's.
+func copyAll(to io.Writer, from *os.File) error {
+	if _, err := io.Copy(to, from); errors.Is(err, syscall.EPIPE) {
+		_, err = io.Copy(io.Discard, from)
+		return err
+	}
+	return nil
+}
+
+// input copies our standard input to w. Nobody waits for it: a read of a terminal ends with the process.
+func input(ctx context.Context, w *os.File) {
+	run.NewScope(ctx).Go("input", func(context.Context) error {
+		defer w.Close()
+		_, _ = io.Copy(w, os.Stdin) // the end of either side is the end of it
+		return nil
+	})
+}
+
+func closeFiles(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// fromLog writes the log from its beginning to the container's end, while input still goes to the container.
+func (f *foreground) fromLog(ctx context.Context) error {
+	return run.With(ctx, func(s *run.Scope) error {
+		for stream, w := range map[string]io.Writer{"stdout": f.e.out, "stderr": f.e.err} {
+			s.Go(stream, func(ctx context.Context) error {
+				return cluster.Log(ctx, w, f.c.Log, cluster.LogOptions{Stream: stream}, f.ended)
+			})
+		}
+		if f.c.Spec.Interactive {
+			s.Go("input", func(ctx context.Context) error {
+				if err := f.attach(ctx, false); !errors.Is(err, shim.ErrNotFound) {
+					return err
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+}
+
+// signals passes on what we get. Whoever insists three times gets away without the container.
+func (f *foreground) signals(ctx context.Context, signals <-chan os.Signal) error {
+	for insisted := 0; ; {
+		select {
+		case s := <-signals:
+			sig, ok := s.(syscall.Signal)
+			if !ok {
+				continue
+			}
+			if sig == syscall.SIGWINCH {
+				f.resize(ctx)
+				continue
+			}
+			if err := f.shim.Signal(ctx, f.c.ID, sig, false); err != nil && !errors.Is(err, shim.ErrNotFound) {
+				return err
+			}
+			if sig == syscall.SIGINT || sig == syscall.SIGTERM {
+				if insisted++; insisted >= 3 {
+					return exitError{exitInterrupt, fmt.Errorf("the container does not obey; it goes on as %s: see `minato ps`, `minato stop`", f.c.Spec.Name)}
+				}
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// resize gives the container's terminal the size of ours. A container that has ended has no terminal.
+func (f *foreground) resize(ctx context.Context) {
+	if !f.c.Spec.TTY {
+		return
+	}
+	if w, h, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		_ = f.shim.Resize(ctx, f.c.ID, uint16(w), uint16(h))
+	}
+}
