@@ -34,6 +34,7 @@ type call struct {
 	query url.Values
 	out   negotiate.Output
 	warn  warnings
+	state *state // what a write is changing now, where it exists
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }

@@ -111,7 +111,7 @@ func (c *call) createObject(obj api.Object, options runtime.Object, manager stri
 
 // own records who wrote obj; old is nil for a new object.
 func (c *call) own(obj, old api.Object, manager string) (api.Object, error) {
-	fm, err := c.s.owners.of(c.res, c.sub)
+	fm, err := c.s.owners.of(c.res, c.sub, false)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}

@@ -169,7 +169,7 @@ func (c *call) spend(pod *corev1.Pod, dryRun bool) (free bool, err error) {
 		return true, nil
 	}
 	r := c.s.resources[budgetsResource]
-	fm, err := c.s.owners.of(r, r.Sub("status"))
+	fm, err := c.s.owners.of(r, r.Sub("status"), false)
 	if err != nil {
 		return false, apierrors.NewInternalError(err)
 	}

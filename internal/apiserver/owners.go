@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/ownership"
@@ -26,21 +27,27 @@ type owners struct {
 }
 
 type ownerKey struct {
-	gvr schema.GroupVersionResource
-	sub string
+	gvr     schema.GroupVersionResource
+	sub     string
+	applies bool
 }
 
 func newOwners() *owners {
 	return &owners{managers: map[ownerKey]*managedfields.FieldManager{}}
 }
 
-// fieldTypes is the schema of all kinds' fields, read once.
-var fieldTypes = sync.OnceValue(func() managedfields.TypeConverter {
+// fieldSchema is the schema of all kinds' fields, read once.
+var fieldSchema = sync.OnceValue(func() *typed.Parser {
 	p, err := ownership.Parser()
 	if err != nil {
 		panic(fmt.Sprintf("apiserver: %v", err)) // the program itself is damaged
 	}
-	return managedfields.NewSchemeTypeConverter(api.Scheme(), p)
+	return p
+})
+
+// fieldTypes reads objects by that schema.
+var fieldTypes = sync.OnceValue(func() managedfields.TypeConverter {
+	return managedfields.NewSchemeTypeConverter(api.Scheme(), fieldSchema())
 })
 
 // Warm does ahead what the first server, or the first write, would wait for. Run calls it; a caller that has to wait for
@@ -50,9 +57,14 @@ func Warm() {
 	fieldTypes()
 }
 
-// of returns the manager of a resource's fields as written through sub ("" for the object itself).
-func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldManager, error) {
-	k := ownerKey{gvr: r.GVR()}
+// of returns the manager of a resource's fields as written through sub (nil for the object itself), for one who applies a
+// configuration or for all others.
+func (o *owners) of(r *resource, sub *api.Subresource, applies bool) (*managedfields.FieldManager, error) {
+	k := ownerKey{gvr: r.GVR(), applies: applies}
+	types := fieldTypes()
+	if !applies {
+		types = goTypes{types, fieldSchema()}
+	}
 	strategy := r.Strategy
 	if sub != nil {
 		k.sub = sub.Name
@@ -70,7 +82,7 @@ func (o *owners) of(r *resource, sub *api.Subresource) (*managedfields.FieldMana
 	if !r.Stored() {
 		hub = r.GroupVersion
 	}
-	m, err := managedfields.NewDefaultFieldManager(fieldTypes(), converter{}, scheme, scheme, r.GVK(), hub, k.sub, resetFields(r, strategy))
+	m, err := managedfields.NewDefaultFieldManager(types, converter{}, scheme, scheme, r.GVK(), hub, k.sub, resetFields(r, strategy))
 	if err != nil {
 		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
 	}

@@ -119,11 +119,7 @@ func (p *patchCall) apply(old api.Object) (api.Object, error) {
 
 // document applies a JSON or merge patch to the object as JSON, and reads the result as a body would be read.
 func (p *patchCall) document(old api.Object) (api.Object, error) {
-	shown, err := p.res.toVersion(copyOf(old))
-	if err != nil {
-		return nil, err
-	}
-	item, err := encodeItem(shown)
+	item, err := p.shown(old)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +158,20 @@ func (p *patchCall) decodePatched(doc []byte) (api.Object, []error, error) {
 		unknown = append(unknown, fmt.Errorf("%s", w))
 	}
 	return obj, unknown, nil
+}
+
+// shown is the object in JSON without its kind: made of the stored bytes where old is just what they say.
+func (p *patchCall) shown(old api.Object) ([]byte, error) {
+	if p.state != nil && p.state.obj.GetResourceVersion() == old.GetResourceVersion() {
+		if item := p.transcodedState(p.state, old.GetResourceVersion()); item != nil {
+			return item, nil
+		}
+	}
+	shown, err := p.res.toVersion(copyOf(old))
+	if err != nil {
+		return nil, err
+	}
+	return encodeItem(shown)
 }
 
 func (p *patchCall) invalid(value, text string) error {
@@ -219,7 +229,7 @@ func (p *patchCall) applyConfiguration(old api.Object) (api.Object, error) {
 	if err := yaml.Unmarshal(p.body, &conf.Object); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	}
-	fm, err := p.s.owners.of(p.res, p.sub)
+	fm, err := p.s.owners.of(p.res, p.sub, true)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}

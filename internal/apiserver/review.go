@@ -38,7 +38,7 @@ func (c *call) review() error {
 
 // ownReview records who asks, as for every object that is sent, though nobody will read it later.
 func (c *call) ownReview(obj runtime.Object, manager string) (runtime.Object, error) {
-	fm, err := c.s.owners.of(c.res, nil)
+	fm, err := c.s.owners.of(c.res, nil, false)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}

@@ -54,18 +54,24 @@ var transcodings = sync.Pool{New: func() any { return new([]byte) }}
 
 // transcoded is a cached object in JSON without its kind, made of its bytes; nil where it has to be decoded.
 func (r *resource) transcoded(o *cache.Object) []byte {
+	var out []byte
+	_ = o.ReadValue(func(value []byte) error {
+		out = r.transcodedValue(value, strconv.FormatInt(o.Revision, 10))
+		return nil
+	})
+	return out
+}
+
+// transcodedValue is a stored value in JSON without its kind, shown with this resourceVersion; nil where it has to be decoded.
+func (r *resource) transcodedValue(value []byte, version string) []byte {
 	if r.plan == nil || r.plan() == nil {
 		return nil
 	}
-	var out []byte
-	_ = o.ReadValue(func(value []byte) error {
-		raw, err := rawMessage(value)
-		if err == nil {
-			out = transcodeWith(r.plan(), nil, raw, o.Revision)
-		}
-		return err
-	})
-	return out
+	raw, err := rawMessage(value)
+	if err != nil {
+		return nil
+	}
+	return transcodeWith(r.plan(), nil, raw, version)
 }
 
 // transcodedMetadata is what of a cached object goes with its row, made of its bytes; nil where it has to be decoded.
@@ -77,14 +83,14 @@ func (r *resource) transcodedMetadata(o *cache.Object, version string) []byte {
 	_ = o.ReadValue(func(value []byte) error {
 		raw, err := rawMessage(value)
 		if err == nil {
-			out = r.transcodeMetadata(raw, o.Revision, version)
+			out = r.transcodeMetadata(raw, strconv.FormatInt(o.Revision, 10), version)
 		}
 		return err
 	})
 	return out
 }
 
-func (r *resource) transcodeMetadata(raw []byte, revision int64, version string) []byte {
+func (r *resource) transcodeMetadata(raw []byte, resourceVersion, version string) []byte {
 	metas, begin, size := 0, 0, 0
 	for at := 0; at < len(raw); {
 		number, value, n, err := nextField(raw[at:])
@@ -100,14 +106,14 @@ func (r *resource) transcodeMetadata(raw []byte, revision int64, version string)
 		return nil
 	}
 	name := `{"kind":"` + string(negotiate.Metadata) + `","apiVersion":"meta.k8s.io/` + version + `",`
-	return transcodeWith(r.metaPlan(), []byte(name), raw[begin:begin+size], revision)
+	return transcodeWith(r.metaPlan(), []byte(name), raw[begin:begin+size], resourceVersion)
 }
 
 // transcodeWith renders a message. What is not nil of name stands in the place of the opening brace.
-func transcodeWith(plan *transcode.Plan, name, raw []byte, revision int64) []byte {
+func transcodeWith(plan *transcode.Plan, name, raw []byte, resourceVersion string) []byte {
 	scratch := transcodings.Get().(*[]byte)
 	defer transcodings.Put(scratch)
-	b, err := plan.Append((*scratch)[:0], raw, strconv.FormatInt(revision, 10))
+	b, err := plan.Append((*scratch)[:0], raw, resourceVersion)
 	if err != nil {
 		return nil
 	}

@@ -209,6 +209,7 @@ func (c *call) attempt(o writeOptions, cur *state, f edit) (*written, error) {
 	if cur == nil {
 		return c.createByUpdate(o, f)
 	}
+	c.state = cur
 	obj, err := f(copyOf(cur.obj))
 	if err != nil {
 		return nil, err

@@ -22,6 +22,14 @@ func (c *call) answerState(code int, st *state) error {
 		return c.answer(code, c.res.asCached(st))
 	}
 	// The stored form is what every later read shows: an empty list, for one, is none there.
+	if item := c.transcodedState(st, st.obj.GetResourceVersion()); item != nil && c.out.Media != negotiate.Protobuf {
+		b, err := finishJSON(nameJSON(item, c.res.GVK()), c.out)
+		if err != nil {
+			return err
+		}
+		c.send(code, b)
+		return nil
+	}
 	stored, err := c.res.DecodeStorage(st.value)
 	if err != nil {
 		return err
@@ -32,6 +40,15 @@ func (c *call) answerState(code int, st *state) error {
 		return err
 	}
 	return c.reply(code, obj, c.res.GVK())
+}
+
+// transcodedState is a state in JSON without its kind, made of its stored bytes; nil where it has to be decoded, as what
+// others have stored has to, for that may lack defaults.
+func (c *call) transcodedState(st *state, version string) []byte {
+	if st.revision <= c.s.suspect.Load() {
+		return nil
+	}
+	return c.res.transcodedValue(st.value, version)
 }
 
 // asCached shows a state as the cache would.
