@@ -17,11 +17,12 @@ import (
 	"minato.dev/minato/internal/kubelet/seen"
 )
 
-var testMachine = machine.Info{CPUs: 4, Memory: 4 << 30, Disk: 100 << 30, Inodes: 1000, ImageDisk: 100 << 30, ImageInodes: 1000, Pids: 32768}
+var testMachine = machine.Info{CPUs: 4, Memory: 4 << 30, Disk: 200 << 30, Inodes: 1000, ImageDisk: 200 << 30, ImageInodes: 1000,
+	Reach: 100 << 30, ImageReach: 80 << 30, Pids: 32768}
 
 func TestThresholds(t *testing.T) {
 	at, err := parseThresholds(defaultEviction, testMachine)
-	if err != nil || at != (thresholds{memory: 100 << 20, disk: 10 << 30, inodes: 50}) {
+	if err != nil || at != (thresholds{memory: 100 << 20, disk: 10 << 30, inodes: 50, imageDisk: 12 << 30, imageInodes: 50}) {
 		t.Fatalf("%+v, %v", at, err)
 	}
 	plenty := machine.Free{Memory: 1 << 30, Disk: 50 << 30, Inodes: 500, ImageDisk: 50 << 30, ImageInodes: 500, Pids: 30000}
@@ -33,7 +34,7 @@ func TestThresholds(t *testing.T) {
 		"no memory": {func(f *machine.Free) { f.Memory = 1 << 20 }, "memory Threshold quantity: 100Mi, available: 1Mi. "},
 		"no disk":   {func(f *machine.Free) { f.Disk = 5 << 30 }, "ephemeral-storage Threshold quantity: 10Gi, available: 5Gi. "},
 		"no inodes": {func(f *machine.Free) { f.Inodes = 5 }, "inodes Threshold quantity: 50, available: 5. "},
-		"no images": {func(f *machine.Free) { f.ImageDisk = 1 << 30 }, ""},
+		"no images": {func(f *machine.Free) { f.ImageDisk = 1 << 30 }, "ephemeral-storage Threshold quantity: 12Gi, available: 1Gi. "},
 		"memory first": {func(f *machine.Free) { f.Memory, f.Disk = 1<<20, 1 }, "memory Threshold quantity: 100Mi, available: 1Mi. " +
 			"ephemeral-storage Threshold quantity: 10Gi, available: 1. "},
 		"pids have no default": {func(f *machine.Free) { f.Pids = 1 }, ""},
@@ -69,7 +70,7 @@ func TestAllocatable(t *testing.T) {
 	k := &Kubelet{cfg: Config{MaxPods: 110, SystemReserved: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m")},
 		KubeReserved: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}}, machine: m, evictAt: thresholds{memory: 100 << 20, disk: 10 << 30}}
 	got := k.allocatable()
-	for name, want := range map[corev1.ResourceName]string{corev1.ResourceCPU: "3500m", corev1.ResourceMemory: "1948Mi", corev1.ResourceEphemeralStorage: "90Gi",
+	for name, want := range map[corev1.ResourceName]string{corev1.ResourceCPU: "3500m", corev1.ResourceMemory: "1948Mi", corev1.ResourceEphemeralStorage: "190Gi",
 		corev1.ResourcePods: "110", "hugepages-2Mi": "1Gi"} {
 		if q := got[name]; q.Cmp(resource.MustParse(want)) != 0 {
 			t.Errorf("%s is %s, want %s", name, q.String(), want)

@@ -16,8 +16,10 @@ import (
 // thresholds are what must be left of the machine, in bytes or numbers; below, pods are evicted. Zero is no threshold.
 type thresholds struct{ memory, disk, inodes, imageDisk, imageInodes, pids int64 }
 
-// defaultEviction is upstream's.
-var defaultEviction = map[string]string{"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%"}
+// defaultEviction is upstream's. Percentages of a disk are of what can be filled of it, which is less than its size where
+// blocks are reserved: otherwise a node with a large reserve would be under pressure while it has room.
+var defaultEviction = map[string]string{"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%",
+	"imagefs.available": "15%", "imagefs.inodesFree": "5%"}
 
 // pressureLasts is how long a condition stays after what caused it was seen last, so that it does not flap.
 const pressureLasts = 5 * time.Minute
@@ -31,8 +33,8 @@ func (t *thresholds) signals(m machine.Info) map[string]struct {
 		to    *int64
 		whole int64
 	}
-	return map[string]signal{"memory.available": {&t.memory, m.Memory}, "nodefs.available": {&t.disk, m.Disk}, "nodefs.inodesFree": {&t.inodes, m.Inodes},
-		"imagefs.available": {&t.imageDisk, m.ImageDisk}, "imagefs.inodesFree": {&t.imageInodes, m.ImageInodes}, "pid.available": {&t.pids, m.Pids}}
+	return map[string]signal{"memory.available": {&t.memory, m.Memory}, "nodefs.available": {&t.disk, m.Reach}, "nodefs.inodesFree": {&t.inodes, m.Inodes},
+		"imagefs.available": {&t.imageDisk, m.ImageReach}, "imagefs.inodesFree": {&t.imageInodes, m.ImageInodes}, "pid.available": {&t.pids, m.Pids}}
 }
 
 // parseThresholds reads a map from signal to quantity or percentage.

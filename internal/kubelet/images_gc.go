@@ -3,14 +3,14 @@ package kubelet
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"minato.dev/minato/internal/kubelet/machine"
 )
 
 // When the file system of the images is fuller than the first, unused images are removed until it is at the second, in
@@ -35,7 +35,7 @@ func (k *Kubelet) collectImages(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	used, size, err := k.imageDisk()
+	used, size, err := machine.Fill(k.imageDir)
 	if err != nil || used*100 < size*fullDisk {
 		return err
 	}
@@ -115,13 +115,4 @@ func (k *Kubelet) findImages(ctx context.Context) string {
 		return info.ImageFilesystems[0].FsId.Mountpoint
 	}
 	return k.cfg.RootDir
-}
-
-// imageDisk returns the used and the whole size in bytes of the file system that holds the images.
-func (k *Kubelet) imageDisk() (used, size int64, err error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(k.imageDir, &fs); err != nil {
-		return 0, 0, fmt.Errorf("size of the images' file system %s: %w", k.imageDir, err)
-	}
-	return int64(fs.Blocks-fs.Bavail) * fs.Bsize, int64(fs.Blocks) * fs.Bsize, nil
 }

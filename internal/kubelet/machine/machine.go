@@ -26,6 +26,8 @@ type Info struct {
 	Inodes          int64
 	ImageDisk       int64 // of the file system of the images
 	ImageInodes     int64
+	Reach           int64            // of Disk without what the file system keeps for its administrator: percentages are of this
+	ImageReach      int64            // of ImageDisk
 	Pids            int64            // that the kernel can count
 	HugePages       map[string]int64 // "hugepages-2Mi" -> bytes
 	MachineID       string
@@ -54,17 +56,29 @@ func Read(dir, images string) (Info, error) {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return Info{}, fmt.Errorf("size of the file system of %s: %w", dir, err)
 	}
-	i.Disk, i.Inodes = int64(fs.Blocks)*fs.Bsize, int64(fs.Files)
+	i.Disk, i.Inodes, i.Reach = int64(fs.Blocks)*fs.Bsize, int64(fs.Files), reach(&fs)
 	if err := unix.Statfs(images, &fs); err != nil {
 		return Info{}, fmt.Errorf("size of the file system of %s: %w", images, err)
 	}
-	i.ImageDisk, i.ImageInodes, i.Pids = int64(fs.Blocks)*fs.Bsize, int64(fs.Files), pidsMost()
+	i.ImageDisk, i.ImageInodes, i.ImageReach, i.Pids = int64(fs.Blocks)*fs.Bsize, int64(fs.Files), reach(&fs), pidsMost()
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return Info{}, err
 	}
 	i.Kernel = unix.ByteSliceToString(u.Release[:])
 	return i, nil
+}
+
+// reach is how much of a file system can be filled at all, as df counts: without the blocks that are reserved.
+func reach(fs *unix.Statfs_t) int64 { return int64(fs.Blocks-fs.Bfree+fs.Bavail) * fs.Bsize }
+
+// Fill returns how many bytes of the file system of path are used, and how many there are to use.
+func Fill(path string) (used, size int64, err error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return 0, 0, fmt.Errorf("size of the file system of %s: %w", path, err)
+	}
+	return int64(fs.Blocks-fs.Bfree) * fs.Bsize, reach(&fs), nil
 }
 
 // Meminfo is /proc/meminfo in bytes.
