@@ -52,6 +52,19 @@ func unescape(s string) string {
 
 // unmountUnder takes away every mount at or below dir, the newest first.
 func unmountUnder(dir string) error {
+	return unmount(func(p string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+}
+
+// unmountOurs takes away what a cluster mounts in its data directory: the volumes of pods, and what builds work on. A disk
+// that the user has put in the place of the directory, or of one below it, is not ours and stays.
+func unmountOurs(data string) error {
+	return unmount(func(p string) bool {
+		return strings.HasPrefix(p, filepath.Join(data, "kubelet", "pods")+"/") || strings.HasPrefix(p, filepath.Join(data, "build")+"/")
+	})
+}
+
+// unmount takes away the chosen mounts, the newest first.
+func unmount(chosen func(point string) bool) error {
 	all, err := mounts()
 	if err != nil {
 		return err
@@ -59,7 +72,7 @@ func unmountUnder(dir string) error {
 	var errs []error
 	for i := len(all) - 1; i >= 0; i-- {
 		p := all[i].point
-		if p != dir && !strings.HasPrefix(p, dir+"/") {
+		if !chosen(p) {
 			continue
 		}
 		if err := unix.Unmount(p, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {

@@ -6,8 +6,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestConfigIsChecked(t *testing.T) {
@@ -135,6 +138,34 @@ func TestDownTouchesNothingThatIsNotOurs(t *testing.T) {
 	}
 	if err := CheckDataDir(dir); err == nil || !strings.Contains(err.Error(), "is not empty (there is etcd)") {
 		t.Errorf("a first start there: %v", err)
+	}
+}
+
+// TestDownLeavesTheUsersDisks: a data directory may be a disk of its own, and so may a part of it.
+func TestDownLeavesTheUsersDisks(t *testing.T) {
+	data := t.TempDir()
+	pod, build := filepath.Join(data, "kubelet", "pods", "u", "volumes", "v"), filepath.Join(data, "build", "db")
+	all := []string{data, filepath.Join(data, "images"), filepath.Join(data, "kubelet"), pod, build}
+	for _, at := range all {
+		if err := errors.Join(os.MkdirAll(at, 0o755), unix.Mount("tmpfs", at, "tmpfs", 0, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unmountOurs(data); err != nil {
+		t.Fatal(err)
+	}
+	left, err := mounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range all {
+		there := slices.ContainsFunc(left, func(m mount) bool { return m.point == at })
+		if there != (at != pod && at != build) {
+			t.Errorf("%s is mounted: %t", at, there)
+		}
+	}
+	if err := unmountUnder(data); err != nil {
+		t.Error(err)
 	}
 }
 

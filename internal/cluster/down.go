@@ -47,7 +47,7 @@ func Down(ctx context.Context, cfg Config, purge bool, step func(string)) (found
 		return true, err
 	}
 	paths := id.paths(cfg.DataDir)
-	held, err := lock(paths.lock())
+	held, err := lockToClear(paths.lock())
 	if err != nil {
 		return true, err
 	}
@@ -128,7 +128,7 @@ func (a *assembly) clear(ctx context.Context, step func(string)) error {
 		errs = append(errs, net.Teardown(ctx))
 	}
 	services := proxy.New(proxy.Config{NodeName: a.id.NodeName, Table: a.id.serviceTable(), ClusterCIDR: a.id.PodCIDR, Bridge: a.id.Bridge, Log: a.log})
-	errs = append(errs, services.Teardown(ctx), unmountUnder(a.paths.Run), unmountUnder(a.paths.Data),
+	errs = append(errs, services.Teardown(ctx), unmountUnder(a.paths.Run), unmountOurs(a.paths.Data),
 		removeUnmounted(a.paths.Run), removeIfEmpty(runRoot), removeCgroups(a.id.cgroup()),
 		pki.RemoveKubeconfig(pki.UserKubeconfigPath(), a.id.Context))
 	return errors.Join(errs...)

@@ -15,8 +15,8 @@ import (
 // own are the names that a cluster makes in its data directory. Only these are ever removed from it.
 var own = []string{"admin.kubeconfig", "bin", "build", "cluster.json", "etcd", "images", "kubelet", "lock", "log", "network", "pki", "runtime"}
 
-// early are those that are there before the identity is.
-var early = []string{"lock", "log", manifests}
+// early are those that are there before the identity is. lost+found is that of a disk of its own.
+var early = []string{"lock", "log", manifests, "lost+found"}
 
 // manifests is where users put static pods; what they put there is theirs, before the first start and after the last.
 const manifests = "manifests"

@@ -11,10 +11,11 @@ import (
 )
 
 // disk mount SIZE gives the story's cluster a small disk of its own; disk fill MIB leaves so much of it; disk free makes
-// room again.
+// room again. disk loop SIZE is a disk that can fail: disk fail makes it read-only, as file systems do with themselves on an
+// error, and disk mend checks it and mounts it again.
 func disk(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
-		ts.Fatalf("usage: disk mount SIZE | fill MIB | free")
+		ts.Fatalf("usage: disk mount SIZE | fill MIB | free | loop SIZE | fail | mend")
 	}
 	data := ts.Getenv("DATA")
 	ballast := filepath.Join(data, "ballast")
@@ -22,15 +23,20 @@ func disk(ts *testscript.TestScript, neg bool, args []string) {
 	case args[0] == "mount" && len(args) == 2:
 		ts.Check(os.MkdirAll(data, 0o755))
 		ts.Check(unix.Mount("minato-disk", data, "tmpfs", 0, "size="+args[1]))
-		ts.Defer(func() {
-			// The cluster goes first, or its mounts would hold the disk.
-			if out, err := exec.Command(filepath.Join(ts.Getenv("BIN"), "minato"), "down", "--data-dir", data).CombinedOutput(); err != nil {
-				ts.Logf("down: %v %s", err, out)
-			}
-			if err := unix.Unmount(data, unix.MNT_DETACH); err != nil {
-				ts.Logf("unmount the small disk: %v", err)
-			}
-		})
+		ts.Defer(func() { leaveDisk(ts, data) })
+	case args[0] == "loop" && len(args) == 2:
+		ts.Check(os.MkdirAll(data, 0o755))
+		ts.Check(ts.Exec("truncate", "-s", args[1], ts.MkAbs("disk.img")))
+		ts.Check(ts.Exec("mkfs.ext4", "-q", "-F", ts.MkAbs("disk.img")))
+		ts.Check(ts.Exec("mount", "-o", "loop", ts.MkAbs("disk.img"), data))
+		ts.Defer(func() { leaveDisk(ts, data) })
+	case args[0] == "fail":
+		ts.Check(ts.Exec("mount", "-o", "remount,abort", data))
+	case args[0] == "mend":
+		ts.Check(unix.Unmount(data, 0))
+		_ = ts.Exec("e2fsck", "-p", ts.MkAbs("disk.img")) // 1 means that it mended something
+		ts.Check(ts.Exec("e2fsck", "-p", ts.MkAbs("disk.img")))
+		ts.Check(ts.Exec("mount", "-o", "loop", ts.MkAbs("disk.img"), data))
 	case args[0] == "fill" && len(args) == 2:
 		left, err := strconv.ParseInt(args[1], 10, 64)
 		ts.Check(err)
@@ -44,5 +50,15 @@ func disk(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.Remove(ballast))
 	default:
 		ts.Fatalf("disk %v: unknown", args)
+	}
+}
+
+// leaveDisk takes the cluster off the disk, or its mounts would hold that, and then the disk.
+func leaveDisk(ts *testscript.TestScript, data string) {
+	if out, err := exec.Command(filepath.Join(ts.Getenv("BIN"), "minato"), "down", "--data-dir", data).CombinedOutput(); err != nil {
+		ts.Logf("down: %v %s", err, out)
+	}
+	if err := unix.Unmount(data, unix.MNT_DETACH); err != nil {
+		ts.Logf("unmount the small disk: %v", err)
 	}
 }

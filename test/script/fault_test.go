@@ -52,6 +52,13 @@ var faults = map[string]func(c *churner){
 		c.rebooted = true
 		c.killHelper("keeper", "shim")
 	},
+	// All three die: agent, shim and keeper.
+	"all": func(c *churner) {
+		c.rebooted = true
+		c.killHelper("keeper", "shim")
+		crash(c.ts, false, nil)
+		up(c.ts, false, nil)
+	},
 	// The agent dies at a step of its work, whichever it comes to, while pods come and go.
 	"point": func(c *churner) {
 		crash(c.ts, false, nil)
