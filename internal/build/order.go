@@ -20,7 +20,10 @@ type Place struct {
 	Shim   string `json:"shim"`   // the minato-shim program
 	Socket string `json:"socket"` // the node's local socket: its images are read and added there
 	Cgroup string `json:"cgroup"` // every step runs below it; it is removed at the end
-	Keep   int64  `json:"keep"`   // bytes that the cache may hold after a build
+	// Pull is a command that has the node pull the image that is named after it with the user's own logins. It is run
+	// for a base image that the node may not have without.
+	Pull []string `json:"pull,omitempty"`
+	Keep int64    `json:"keep"` // bytes that the cache may hold after a build
 }
 
 // A Build is one `minato image build`.

@@ -28,6 +28,11 @@ func Builder(data string) (helper string, p build.Place, err error) {
 	}
 	paths := id.paths(data)
 	p = build.Place{State: paths.build(), Run: filepath.Join(paths.Run, "build"), Socket: socket, Cgroup: id.buildCgroup(), Keep: cacheSize}
+	program, err := os.Executable()
+	if err != nil {
+		return "", p, err
+	}
+	p.Pull = []string{program, "image", "pull", "--data-dir", data}
 	if p.Shim, err = extract(paths.bin(), "minato-shim"); err != nil {
 		return "", p, fmt.Errorf("unpack the shim: %w", err)
 	}

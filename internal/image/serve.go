@@ -31,6 +31,8 @@ func (s *Store) Registry() http.Handler {
 			status = http.StatusNotFound
 		case errors.Is(err, ErrInvalidName):
 			status = http.StatusBadRequest
+		case errors.Is(err, ErrUnauthorized):
+			status = http.StatusForbidden
 		}
 		http.Error(w, err.Error(), status)
 	})

@@ -42,7 +42,7 @@ type engine struct {
 // open opens the cache and starts BuildKit's controller behind a connection that only this process has. told is called
 // where the cache begins anew.
 func open(ctx context.Context, p build.Place, told func(why string)) (e *engine, err error) {
-	e = &engine{place: p, node: newNode(p.Socket), steps: &steps{place: p}}
+	e = &engine{place: p, node: newNode(p.Socket, p.Pull), steps: &steps{place: p}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())

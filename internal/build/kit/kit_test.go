@@ -204,7 +204,7 @@ func serve(t *testing.T, f *fakeNode) *node {
 	srv := &http.Server{Handler: f}
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { srv.Close() })
-	return newNode(socket)
+	return newNode(socket, nil)
 }
 
 // The node is given what it lacks and nothing else, and its word is the end of it.
@@ -261,8 +261,47 @@ func TestNodesRefusalIsHeard(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no such image: 1") {
 		t.Errorf("%v", err)
 	}
-	gone := newNode(filepath.Join(t.TempDir(), "none"))
+	gone := newNode(filepath.Join(t.TempDir(), "none"), nil)
 	if _, err := gone.has(t.Context(), digest.FromString("x")); err == nil || !strings.Contains(err.Error(), "is the cluster running?") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A base image behind a login is pulled by the command that has the user's logins, and asked for again.
+func TestLoginIsFetched(t *testing.T) {
+	dir := t.TempDir()
+	told := filepath.Join(dir, "told")
+	socket := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := os.Stat(told); err != nil {
+			w.Header().Set(image.ServeError, "authorization failed")
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { srv.Close() })
+	head := func(n *node, path string) error {
+		resp, err := n.client.Head("http://" + nodeHost + path + "?ns=127.0.0.1:5000")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	}
+	if err := head(newNode(socket, nil), "/v2/a/manifests/1"); err == nil || !strings.Contains(err.Error(), "authorization failed") {
+		t.Errorf("without a command: %v", err)
+	}
+	if err := head(newNode(socket, []string{"sh", "-c", "echo minato: wrong password >&2; exit 1"}), "/v2/a/manifests/1"); err == nil || !strings.HasSuffix(err.Error(), `: wrong password`) {
+		t.Errorf("a command that fails: %v", err)
+	}
+	n := newNode(socket, []string{"sh", "-c", `echo "$0" >` + told})
+	if err := head(n, "/v2/a/b/manifests/1"); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(told); string(b) != "127.0.0.1:5000/a/b:1\n" {
+		t.Errorf("it was told %q (%v)", b, err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
@@ -20,14 +22,15 @@ import (
 // node is the node's image store, spoken to over its local socket.
 type node struct {
 	client *http.Client
-	fresh  bool // ask registries for tags that are here too
+	fresh  bool     // ask registries for tags that are here too
+	pull   []string // see build.Place
 }
 
 // nodeHost stands in URLs; the socket is what counts.
 const nodeHost = "node"
 
-func newNode(socket string) *node {
-	n := &node{}
+func newNode(socket string, pull []string) *node {
+	n := &node{pull: pull}
 	n.client = &http.Client{Transport: &asking{n: n, next: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
@@ -56,14 +59,43 @@ func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
 		q.Set("fresh", "1")
 		r.URL.RawQuery = q.Encode()
 	}
-	resp, err := a.next.RoundTrip(r)
+	resp, err := a.ask(r)
+	if err == nil && resp.StatusCode == http.StatusForbidden && strings.Contains(r.URL.Path, "/manifests/") && len(a.n.pull) > 0 {
+		if err := errors.Join(a.n.login(r), resp.Body.Close()); err != nil {
+			return nil, err
+		}
+		resp, err = a.ask(r)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reach the node's images: %w; is the cluster running? see `minato status`", err)
+		return nil, err
 	}
 	if why := resp.Header.Get(image.ServeError); why != "" && resp.StatusCode >= http.StatusBadRequest && !strings.Contains(r.URL.Path, "/blobs/") {
 		return nil, errors.Join(&refusal{why}, resp.Body.Close())
 	}
 	return resp, nil
+}
+
+func (a *asking) ask(r *http.Request) (*http.Response, error) {
+	resp, err := a.next.RoundTrip(r)
+	if err != nil {
+		return nil, fmt.Errorf("reach the node's images: %w; is the cluster running? see `minato status`", err)
+	}
+	return resp, nil
+}
+
+// login has the image that r asks for pulled with the user's logins.
+func (n *node) login(r *http.Request) error {
+	repo, target, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/"), "/manifests/")
+	ref := r.URL.Query().Get("ns") + "/" + repo + ":" + target
+	if strings.Contains(target, ":") {
+		ref = r.URL.Query().Get("ns") + "/" + repo + "@" + target
+	}
+	cmd := exec.CommandContext(r.Context(), n.pull[0], append(slices.Clone(n.pull[1:]), ref)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return &refusal{strings.TrimPrefix(strings.TrimSpace(string(out)), "minato: ")}
+	}
+	return nil
 }
 
 // refusal is why the node does not give out an image.
