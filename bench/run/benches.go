@@ -23,6 +23,7 @@ var benches = []bench{
 	{"idle", upstream.Programs()},
 	{"pod", upstream.Programs()},
 	{"runtime", runtimePrograms},
+	{"pull", runtimePrograms},
 	{"build", append(slices.Clone(runtimePrograms), upstream.Builder...)},
 	{"schedule", append(slices.Clone(upstream.Plane), "kube-scheduler")},
 	{"list", upstream.Plane},
