@@ -18,7 +18,7 @@ var runtimePrograms = []string{"containerd", "containerd-shim-runc-v2", "ctr", "
 
 // benches are all, in the order of the report.
 var benches = []bench{
-	{"size", upstream.Programs()},
+	{"size", append(upstream.Programs(), upstream.Builder...)},
 	{"start", upstream.Programs()},
 	{"idle", upstream.Programs()},
 	{"pod", upstream.Programs()},
