@@ -3,8 +3,10 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strconv"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -58,13 +60,30 @@ func (r *resource) asCached(st *state) *cache.Object {
 		Labels: m.GetLabels()}, st.revision, st.value)
 }
 
-// keepTimes leaves the times of field management alone where nothing else has changed.
+// keepTimes leaves the times of field management alone where nothing else has changed. The library compares whole objects,
+// in the order of their fields; what most writes change is among the last.
 func keepTimes(ctx context.Context, obj, old api.Object) (api.Object, error) {
+	if lastFieldDiffers(obj, old) {
+		return obj, nil
+	}
 	out, err := fieldmanager.IgnoreManagedFieldsTimestampsTransformer(ctx, obj, old)
 	if err != nil {
 		return nil, err
 	}
 	return out.(api.Object), nil
+}
+
+// lastFieldDiffers says whether the last field of two objects of one type, such as the status, is another.
+func lastFieldDiffers(a, b api.Object) bool {
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	if x.Type() != y.Type() || x.Kind() != reflect.Pointer || x.Elem().Kind() != reflect.Struct {
+		return false
+	}
+	last := x.Elem().NumField() - 1
+	if last < 0 || x.Elem().Type().Field(last).Anonymous {
+		return false
+	}
+	return !apiequality.Semantic.DeepEqual(x.Elem().Field(last).Addr().Interface(), y.Elem().Field(last).Addr().Interface())
 }
 
 func needsVersion(gr schema.GroupResource, name string) error {
