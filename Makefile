@@ -121,6 +121,7 @@ differential-quick: deps build ## the same requests without the bad ones: minute
 .PHONY: chaos
 chaos: build ## survival stories at length and at random; CHAOS_SEED=N replays a seed, MINATO_AUTOPSY=DIR keeps what a failed one leaves
 	go test -tags '$(TAGS)' -count=1 -timeout 60m -run TestChaos ./test/script
+	go test -count=1 -timeout 30m -run TestNothingIsLeft ./internal/runtime -args -pods 1000
 
 # The suite is a Go module of its own: nothing of it is linked into minato. Built programs and images stay in the user's
 # cache directory. Reports are in minato-conformance/last there.

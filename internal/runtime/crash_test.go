@@ -222,7 +222,7 @@ func TestNothingIsLeft(t *testing.T) {
 	m := newMachine(t)
 	m.remove(m.run(m.pod())) // what stays from the first pod on (bridge, tables) is there
 	before := count(t, m)
-	const n = 100
+	n := *pods
 	for i := range n {
 		pc := m.pod()
 		pod := m.run(pc)

@@ -5,9 +5,11 @@ package main
 import (
 	"fmt"
 	"os"
+	ossignal "os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -30,7 +32,7 @@ func main() {
 
 var attacks = map[string]func(args []string) (string, error){
 	"chroot": chroot, "handle": handle, "calls": calls, "exe": exe, "descriptors": descriptors, "cgroup": release, "device": device,
-	"write": write, "unmask": unmask, "signal": signal, "raw": raw,
+	"write": write, "unmask": unmask, "signal": signal, "raw": raw, "fork": fork,
 }
 
 // chroot leaves a root that is only a chroot: a directory held open from outside of it leads up without end.
@@ -252,6 +254,14 @@ func signal(args []string) (string, error) {
 		return strings.Join(all, " "), nil
 	}
 	return "", unix.ESRCH
+}
+
+// fork makes processes that make processes, without end and whatever becomes of them; it ignores requests to end.
+func fork([]string) (string, error) {
+	ossignal.Ignore(unix.SIGTERM)
+	for {
+		_, _ = syscall.ForkExec("/proc/self/exe", []string{"attack", "fork"}, nil)
+	}
 }
 
 // raw listens to the packets of the node: a raw socket must see the pod's own alone.
