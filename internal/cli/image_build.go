@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -36,7 +37,7 @@ minato image prune --build-cache removes it.`,
 		Args: exactly(1, "CONTEXT (a directory, or -)"),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.build.Context = args[0]
-			return usage(e.runBuild(f))
+			return usage(e.runBuild(c.Context(), f))
 		},
 	}
 	b, fl := &f.build, c.Flags()
@@ -64,7 +65,7 @@ func usage(err error) error {
 }
 
 // runBuild becomes the helper, which answers to the terminal itself.
-func (e *env) runBuild(f *buildFlags) (err error) {
+func (e *env) runBuild(ctx context.Context, f *buildFlags) (err error) {
 	b := f.build
 	if err := build.CheckPlatform(b.Platform); err != nil {
 		return err
@@ -92,11 +93,19 @@ func (e *env) runBuild(f *buildFlags) (err error) {
 	if err := b.Absolute(); err != nil {
 		return err
 	}
-	return e.helper(build.Order{Build: &b})
+	return e.helper(ctx, build.Order{Build: &b})
 }
 
-// helper does the order in the place of the cluster that is meant.
-func (e *env) helper(o build.Order) error {
+// helper does the order in the place of the cluster that is meant, or of a host where there is none.
+func (e *env) helper(ctx context.Context, o build.Order) error {
+	n, err := e.reach(ctx)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	if err := cluster.HoldOverExec(ctx, n); err != nil {
+		return err
+	}
 	path, place, err := cluster.Builder(e.data)
 	if err != nil {
 		return err
@@ -106,10 +115,10 @@ func (e *env) helper(o build.Order) error {
 }
 
 // pruneBuilds removes what builds keep, down to keep bytes.
-func (e *env) pruneBuilds(keep string) error {
+func (e *env) pruneBuilds(ctx context.Context, keep string) error {
 	n, err := build.ParseSize(strings.TrimSpace(keep))
 	if err != nil {
 		return usage(err)
 	}
-	return e.helper(build.Order{Prune: &build.Prune{Keep: n}})
+	return e.helper(ctx, build.Order{Prune: &build.Prune{Keep: n}})
 }

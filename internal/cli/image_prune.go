@@ -20,7 +20,7 @@ With --build-cache the images stay, and what builds keep for the next one goes.`
 		Example: "  minato image prune --dry-run\n  minato image prune\n  minato image prune --all\n  minato image prune --build-cache --keep 2G",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if builds {
-				return e.pruneBuilds(keep)
+				return e.pruneBuilds(c.Context(), keep)
 			}
 			a, err := e.local(c.Context(), http.MethodPost, "/images/prune",
 				url.Values{"local": {strconv.FormatBool(all)}, "dry-run": {strconv.FormatBool(dry)}}, nil)

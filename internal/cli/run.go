@@ -46,22 +46,31 @@ or does not exist. An image that is not here is pulled.`,
   minato run --rm -it -v $PWD:/src -w /src busybox sh
   minato run -d --name web -p 8080:80 --memory 64m nginx
   minato run -d --restart on-failure:3 worker`,
-		Args: atLeast(1, "IMAGE"),
+		Args: func(c *cobra.Command, args []string) error { return ours(atLeast(1, "IMAGE")(c, args)) },
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.complete(args); err != nil {
-				return exitError{exitOurs, fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+				return ours(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()))
 			}
 			err := e.runContainer(c.Context(), f)
 			var coded exitError
-			if err != nil && !errors.As(err, &coded) {
-				return exitError{exitOurs, err}
+			if errors.As(err, &coded) {
+				return err
 			}
-			return err
+			return ours(err)
 		},
 	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ours(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())) })
 	e.dataDir(c)
 	f.bind(c)
 	return c
+}
+
+// ours marks an error of this command, to be told from the container's.
+func ours(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitError{exitOurs, err}
 }
 
 func (f *runFlags) bind(c *cobra.Command) {

@@ -38,9 +38,10 @@ func (s *Server) listImages(f *api.ImageFilter) []*api.Image {
 	return out
 }
 
-// asImage puts the user where CRI wants it: a number as uid, anything else as a name.
+// asImage puts the user where CRI wants it: a number as uid, anything else as a name. An image that no registry could
+// give back is pinned too, so that no kubelet collects it.
 func asImage(img image.Image) *api.Image {
-	out := &api.Image{Id: img.ID, RepoTags: img.Names, RepoDigests: img.Digests, Size: uint64(max(img.Size, 1)), Pinned: img.Pinned,
+	out := &api.Image{Id: img.ID, RepoTags: img.Names, RepoDigests: img.Digests, Size: uint64(max(img.Size, 1)), Pinned: img.Pinned || img.Local,
 		Spec: &api.ImageSpec{Image: img.ID}}
 	user, _, _ := strings.Cut(img.User(), ":")
 	if uid, err := strconv.ParseInt(user, 10, 64); err == nil {
