@@ -59,7 +59,9 @@ or does not exist. An image that is not here is pulled.`,
 			return ours(err)
 		},
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return ours(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())) })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return ours(fmt.Errorf("%w; see `%s --help`", err, c.CommandPath()))
+	})
 	e.dataDir(c)
 	f.bind(c)
 	return c
