@@ -103,6 +103,9 @@ func (s *steps) spec(ctx context.Context, b *bundle, id, at string, mounts []exe
 		return nil, err
 	}
 	b.undo = append(b.undo, func() error { release(); return nil })
+	if err := s.shareName(ctx, spec); err != nil {
+		return nil, err
+	}
 	return spec, workDir(at, meta.Cwd, int(uid), int(gid))
 }
 

@@ -28,8 +28,9 @@ import (
 type steps struct {
 	place build.Place
 
-	mu   sync.Mutex
-	shim *shim.Client
+	mu    sync.Mutex
+	shim  *shim.Client
+	named bool // the namespace of shareName is there
 }
 
 var _ executor.Executor = (*steps)(nil)
