@@ -72,8 +72,10 @@ func (e *env) reach(ctx context.Context) (*cluster.Node, error) {
 		if !errors.Is(err, cluster.ErrNobody) || time.Now().After(end) || ctx.Err() != nil {
 			return nil, err
 		}
-		if err := e.startHost(ctx, data); err != nil {
-			return nil, err
+		if !cluster.Served(data) {
+			if err := e.startHost(ctx, data); err != nil {
+				return nil, err
+			}
 		}
 		select {
 		case <-time.After(10 * time.Millisecond):

@@ -59,6 +59,12 @@ func Running(data string) (pid int, err error) {
 	return pid, err
 }
 
+// Served reports whether a cluster or a host holds the data directory, be it still on its way up.
+func Served(data string) bool {
+	pid, _, err := holder(data)
+	return err == nil && pid != 0
+}
+
 // holder returns the process that holds the data directory and what it is; 0 where none does.
 func holder(data string) (pid int, kind string, err error) {
 	f, err := os.Open(Paths{Data: data}.lock())
