@@ -125,23 +125,25 @@ func (s *Scheduler) forget(p *corev1.Pod) {
 	s.state.nominate(p, "")
 }
 
-// place decides for one pod, and binds it in the background or parks it.
+// place decides for one pod, and binds it in the background or parks it. A parked item takes over newer forms of its pod, so
+// that what goes on in the background has the pod that was judged.
 func (s *Scheduler) place(scope *run.Scope, it *item) {
-	p := framework.NewPod(it.pod)
+	pod := it.pod
+	p := framework.NewPod(pod)
 	v := s.state.decide(p, s.namespace, func(c framework.Cluster) Verdict { return decide(p, c, s.plugins, s.draw) })
 	if v.Node != "" {
-		scope.Go("bind "+podKey(it.pod), func(ctx context.Context) error { s.bind(ctx, it, v); return nil })
+		scope.Go("bind "+podKey(pod), func(ctx context.Context) error { s.bind(ctx, it, v); return nil })
 		return
 	}
 	chosen := s.preempt(scope.Context(), p, &v)
 	s.queue.park(it, time.Now(), false)
-	scope.Go("report "+podKey(it.pod), func(ctx context.Context) error {
-		s.refuse(ctx, it.pod, v)
+	scope.Go("report "+podKey(pod), func(ctx context.Context) error {
+		s.refuse(ctx, pod, v)
 		switch {
 		case chosen != nil:
-			s.carryOut(ctx, it.pod, chosen)
-		case it.pod.Status.NominatedNodeName != "" && !s.state.isNominated(it.pod):
-			s.writeNomination(ctx, it.pod.Namespace, it.pod.Name, "")
+			s.carryOut(ctx, pod, chosen)
+		case pod.Status.NominatedNodeName != "" && !s.state.isNominated(pod):
+			s.writeNomination(ctx, pod.Namespace, pod.Name, "")
 		}
 		return nil
 	})
