@@ -26,7 +26,7 @@ func Ensure(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("shim: binary %q and run directory %q must be absolute paths, the latter under 80 bytes: %w",
 			cfg.Binary, cfg.RunDir, ErrInvalid)
 	}
-	if err := os.MkdirAll(cfg.RunDir, 0o700); err != nil {
+	if err := enterRoom(cfg.RunDir); err != nil {
 		return nil, fmt.Errorf("shim: %w", err)
 	}
 	c := &Client{cfg: cfg}
@@ -129,7 +129,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 			}
 		}
 	}
-	if err := os.RemoveAll(c.cfg.RunDir); err != nil {
+	if err := leaveRoom(c.cfg.RunDir); err != nil {
 		return fmt.Errorf("shim shutdown: %w", err)
 	}
 	return nil

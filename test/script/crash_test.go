@@ -1,8 +1,6 @@
 package script
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,10 +14,11 @@ import (
 
 // crash kills the story's minato process with SIGKILL and waits until it is gone.
 func crash(ts *testscript.TestScript, neg bool, args []string) {
-	b, err := os.ReadFile(filepath.Join(ts.Getenv("DATA"), "lock"))
+	pid, err := cluster.Running(ts.Getenv("DATA"))
 	ts.Check(err)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	ts.Check(err)
+	if pid == 0 {
+		ts.Fatalf("no cluster runs")
+	}
 	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
 	// The first thread may be a zombie while others still hold the lock: the lock tells the end.
 	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
