@@ -61,7 +61,7 @@ func (s *Supervisor) enterSwiftly(ctx context.Context, c *container, x *session,
 	if err := removeIfThere(jail.ResultPath(x.dir)); err != nil {
 		return jail.Result{}, err
 	}
-	return s.runHelper(ctx, fmt.Sprintf("/proc/self/fd/%d", s.self.Fd()), "enter", x.dir, stdio, wish, lock, init)
+	return s.runHelper(ctx, s.helperPath(), "enter", x.dir, stdio, wish, lock, init)
 }
 
 // buildSwiftly makes a container without libcontainer; jail.ErrUnfit where that cannot be, in which case there is at most
@@ -100,7 +100,7 @@ func (s *Supervisor) buildSwiftly(ctx context.Context, c *container, req jail.Re
 	s.mu.Lock()
 	c.entry = entry
 	s.mu.Unlock()
-	result, err := s.runHelper(ctx, fmt.Sprintf("/proc/self/fd/%d", s.self.Fd()), "build", dir, stdio, wish, lock)
+	result, err := s.runHelper(ctx, s.helperPath(), "build", dir, stdio, wish, lock)
 	if err != nil && oomKillsIn(cgroups) > 0 {
 		err = fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)
 	}

@@ -68,6 +68,12 @@ func (s *Supervisor) runHelper(ctx context.Context, exe, verb, dir string, stdio
 	}
 }
 
+// helperPath is where a child finds the helper to become. It leads through this process's own open files: in those of a child,
+// which Go moves to the numbers above the highest that it hands down, the helper's number may be another file's by then.
+func (s *Supervisor) helperPath() string {
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), s.self.Fd())
+}
+
 // setStdio keeps nil files nil interfaces, which means /dev/null.
 func setStdio(cmd *exec.Cmd, stdio [3]*os.File) {
 	if stdio[0] != nil {
