@@ -22,8 +22,12 @@ var programs embed.FS
 type program struct {
 	name   string
 	sum    string // SHA-256 of the program in hexadecimal
+	base   string // the first digits of that of base, which it is packed against; "" where it is packed alone
 	packed []byte
 }
+
+// base is the program that the others are packed against: much of a Go program is the same in all.
+const base = "minato-shim"
 
 // embedded returns the program of that name.
 func embedded(name string) (program, error) {
@@ -36,7 +40,8 @@ func embedded(name string) (program, error) {
 		return program{}, err
 	}
 	sum := strings.TrimSuffix(strings.TrimPrefix(files[0], "bin/"+name+"."), ".zst")
-	return program{name: name, sum: sum, packed: packed}, nil
+	sum, against, _ := strings.Cut(sum, "-")
+	return program{name: name, sum: sum, base: against, packed: packed}, nil
 }
 
 // size is the program's size in bytes; it is in the header of what is packed.
@@ -50,7 +55,15 @@ func (p program) size() (int64, error) {
 
 // unpack returns the program itself.
 func (p program) unpack() ([]byte, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	opts := []zstd.DOption{zstd.WithDecoderConcurrency(1)}
+	if p.base != "" {
+		b, err := p.unpackBase()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, zstd.WithDecoderDictRaw(1, b))
+	}
+	dec, err := zstd.NewReader(nil, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +73,17 @@ func (p program) unpack() ([]byte, error) {
 		return nil, fmt.Errorf("embedded %s: %w", p.name, err)
 	}
 	return b, nil
+}
+
+func (p program) unpackBase() ([]byte, error) {
+	b, err := embedded(base)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(b.sum, p.base) {
+		return nil, fmt.Errorf("embedded %s was packed against another %s: build minato with `make build`", p.name, base)
+	}
+	return b.unpack()
 }
 
 // extract puts an embedded program into dir under a name with its hash, so that a new version never overwrites one

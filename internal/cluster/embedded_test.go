@@ -10,7 +10,7 @@ import (
 // TestEmbedded needs the programs that `make embedded` packs, as every build of minato does.
 func TestEmbedded(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"minato-shim", "minato-hello"} {
+	for _, name := range []string{"minato-shim", "minato-hello", "minato-build"} {
 		p, err := embedded(name)
 		if err != nil {
 			t.Fatal(err)
