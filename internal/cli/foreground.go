@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -66,6 +67,9 @@ func (f *foreground) run(ctx context.Context) (code int, err error) {
 	if errors.Is(err, container.ErrNotFound) {
 		return exitKilled, nil
 	}
+	if errors.Is(err, errDown) {
+		return 0, exitError{exitKilled, err}
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -78,6 +82,9 @@ func (f *foreground) run(ctx context.Context) (code int, err error) {
 	return last.ExitCode, err
 }
 
+// errDown says that the node was taken down, with the container.
+var errDown = errors.New("the node was taken down, and the container with it")
+
 // wait outlives the one who serves the node: the next knows how the container ended.
 func (f *foreground) wait(ctx context.Context) (container.Container, error) {
 	for {
@@ -85,13 +92,40 @@ func (f *foreground) wait(ctx context.Context) (container.Container, error) {
 		if !container.Lost(err) || ctx.Err() != nil {
 			return c, err
 		}
-		next, err := f.e.reach(ctx)
+		next, err := f.next(ctx)
 		if err != nil {
 			return c, err
 		}
 		f.n.Close()
 		f.n = next
 	}
+}
+
+// takeOver is how long somebody else may take to serve the node before a host is started: `minato down` and `minato up`
+// are on their way by then.
+const takeOver = time.Second
+
+// next finds who serves the node after f.n. Where the node was taken down nobody must.
+func (f *foreground) next(ctx context.Context) (*cluster.Node, error) {
+	for since := time.Now(); ctx.Err() == nil; {
+		n, err := cluster.Reach(ctx, f.e.data)
+		switch {
+		case err == nil:
+			return n, nil
+		case !errors.Is(err, cluster.ErrNobody):
+			return nil, err
+		case cluster.Served(f.e.data): // on its way up or down
+		case f.n.Down():
+			return nil, errDown
+		case time.Since(since) > takeOver:
+			return f.e.reach(ctx)
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	return nil, context.Cause(ctx)
 }
 
 // raw makes the user's terminal pass every key on.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -53,7 +54,7 @@ func (e *env) showLogs(ctx context.Context, n *cluster.Node, c container.Contain
 		f := &foreground{e: e, n: n, c: c}
 		_, err := f.wait(s.Context())
 		close(ended)
-		if ctx.Err() != nil || container.IsGone(err) {
+		if ctx.Err() != nil || container.IsGone(err) || errors.Is(err, errDown) {
 			return nil
 		}
 		return err

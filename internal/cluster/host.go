@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -180,12 +182,22 @@ func (n *Node) Close() error { return errors.Join(n.cri.Close(), n.hold.Body.Clo
 // Shim connects to the parent of all containers.
 func (n *Node) Shim(ctx context.Context) (*shim.Client, error) { return shim.Ensure(ctx, n.shim) }
 
+// Down reports whether the node was taken down: its containers have no parent any more.
+func (n *Node) Down() bool {
+	_, err := os.Stat(filepath.Join(n.shim.RunDir, shim.SocketName))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // ErrNobody is returned by Reach where nobody serves the node.
 var ErrNobody = errors.New("nobody serves the node")
 
 // Reach connects to the cluster or host that serves the node of a data directory. It returns ErrNobody where there is
 // none, or none yet.
 func Reach(ctx context.Context, data string) (*Node, error) {
+	data, err := filepath.Abs(data)
+	if err != nil {
+		return nil, err
+	}
 	id, err := ReadIdentity(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNobody, err)
