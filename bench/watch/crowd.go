@@ -1,13 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,19 +15,10 @@ import (
 	"minato.dev/minato/bench/sides"
 )
 
-// format is one way in which events arrive.
-type format struct{ name, accept string }
-
-var (
-	protobuf = format{"protobuf", "application/vnd.kubernetes.protobuf;stream=watch"}
-	json     = format{"JSON", "application/json"}
-)
-
 const (
 	path    = "/api/v1/namespaces/default/configmaps"
 	objects = 48 // ConfigMaps that are replaced in turns
 	writers = 8  // divides objects: no two write one at a time
-
 )
 
 // mark goes before the 19 digits of the time of sending, in any format.
@@ -80,32 +70,32 @@ func measureOnce(ctx context.Context, s *sides.Side, watchers, rate int, f forma
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	events := int(float64(rate) * window.Seconds())
-	heard := make([][]float64, watchers)
-	bodies := make([]io.ReadCloser, watchers)
+	from, err := present(ctx, s)
+	if err != nil {
+		return err
+	}
+	crowd := make([]*watcher, watchers)
+	all, ctx := errgroup.WithContext(ctx) // its end is that of the watches too: the first failure ends all
 	var open errgroup.Group
 	open.SetLimit(32)
 	for i := range watchers {
-		open.Go(func() (err error) {
-			bodies[i], err = watch(ctx, s, f)
-			return err
-		})
+		crowd[i] = &watcher{s: s, format: f, from: from, late: make([]float64, 0, events)}
+		open.Go(func() error { return crowd[i].open(ctx) })
 	}
+	defer func() {
+		for _, w := range crowd {
+			w.close()
+		}
+	}()
 	if err := open.Wait(); err != nil {
 		return err
 	}
-	defer func() {
-		for _, b := range bodies {
-			_ = b.Close()
-		}
-	}()
 	before, err := s.CPU()
 	if err != nil {
 		return err
 	}
-	all, ctx := errgroup.WithContext(ctx)
-	for i := range watchers {
-		heard[i] = make([]float64, 0, events)
-		all.Go(func() error { return listen(bodies[i], events, &heard[i]) })
+	for _, w := range crowd {
+		all.Go(func() error { return w.listen(ctx, events) })
 	}
 	all.Go(func() error { return write(ctx, s, rate, events) })
 	if err := all.Wait(); err != nil {
@@ -116,61 +106,33 @@ func measureOnce(ctx context.Context, s *sides.Side, watchers, rate int, f forma
 		return err
 	}
 	into.perCPU = append(into.perCPU, float64(watchers*events)/(after-before).Seconds())
-	for _, h := range heard {
-		into.latency = append(into.latency, h...)
+	for _, w := range crowd {
+		into.latency = append(into.latency, w.late...)
+		into.resumed += w.opened - 1
 	}
 	return nil
 }
 
-// watch opens one watch, on a connection of its own, from now on.
-func watch(ctx context.Context, s *sides.Side, f format) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path+"?watch=true&timeoutSeconds=600&sendInitialEvents=false&resourceVersionMatch=NotOlderThan", nil)
+// present is the resourceVersion of the newest state.
+func present(ctx context.Context, s *sides.Side) (string, error) {
+	c := s.Client(false)
+	defer c.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path+"?limit=1", nil)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	req.Header.Set("Accept", f.accept)
-	resp, err := s.Client(false).Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
-		return nil, errors.Join(fmt.Errorf("watch: %s: %s", resp.Status, b), resp.Body.Close())
+	defer resp.Body.Close()
+	var list struct {
+		Metadata struct{ ResourceVersion string }
 	}
-	return resp.Body, nil
-}
-
-// listen reads until it has found the marks of so many events, and notes how late each is.
-func listen(body io.Reader, events int, late *[]float64) error {
-	buf := make([]byte, 0, 64<<10)
-	whole := len(mark) + 19
-	for len(*late) < events {
-		if len(buf) == cap(buf) {
-			return errors.New("an event larger than the buffer")
-		}
-		n, err := body.Read(buf[len(buf):cap(buf)])
-		now := time.Now().UnixNano()
-		buf = buf[:len(buf)+n]
-		rest := buf
-		for {
-			i := bytes.Index(rest, []byte(mark))
-			if i < 0 || len(rest) < i+whole {
-				rest = rest[max(0, min(max(i, len(rest)-whole), len(rest))):]
-				break
-			}
-			sent, bad := strconv.ParseInt(string(rest[i+len(mark):i+whole]), 10, 64)
-			if bad != nil {
-				return bad
-			}
-			*late = append(*late, float64(now-sent)/1e6)
-			rest = rest[i+whole:]
-		}
-		buf = buf[:copy(buf, rest)]
-		if err != nil && len(*late) < events {
-			return fmt.Errorf("watch ended after %d of %d events: %w", len(*late), events, err)
-		}
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || list.Metadata.ResourceVersion == "" {
+		return "", errors.Join(fmt.Errorf("list: %s without a resourceVersion", resp.Status), err)
 	}
-	return nil
+	return list.Metadata.ResourceVersion, nil
 }
 
 // write replaces ConfigMaps at a steady pace; a writer that is late does not wait.

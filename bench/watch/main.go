@@ -26,7 +26,7 @@ func main() {
 	window := flag.Duration("for", 4*time.Second, "how long writers write in each round")
 	rounds := flag.Int("rounds", 3, "rounds, ours and upstream's in turns")
 	report.Main(report.Result{Bench: "watch", Title: "Watch fan-out", About: "ConfigMaps of 1 KB are replaced at a steady pace while watchers of their namespace, each " +
-		"on a TLS connection of its own, receive every change; in turns, medians over rounds. Latency is from before the write until a watcher has read the event."},
+		"on a TLS connection of its own, receive every change; in turns, medians over rounds. Latency is from before the write until a watcher has read the event. A watch that the server ends goes on after its last event."},
 		func(ctx context.Context, r *report.Result) error { return fanOut(ctx, f, *window, *rounds, r) })
 }
 
@@ -36,10 +36,10 @@ var crowds = []struct {
 	format           format
 	reach            float64
 }{
-	{100, 500, protobuf, 4},
-	{100, 500, json, 4},
-	{1000, 100, protobuf, 4},
-	{1000, 100, json, 4},
+	{100, 500, inProtobuf, 4},
+	{100, 500, inJSON, 4},
+	{1000, 100, inProtobuf, 4},
+	{1000, 100, inJSON, 4},
 }
 
 func fanOut(ctx context.Context, f sides.Flags, window time.Duration, rounds int, r *report.Result) (err error) {
@@ -70,6 +70,7 @@ func fanOut(ctx context.Context, f sides.Flags, window time.Duration, rounds int
 		r.Add(report.Row{Group: group, Name: "deliveries for a second of server CPU", Unit: report.Count, More: true, Key: true, Reach: report.Reach{Ratio: c.reach},
 			Ours: report.Median(found[0].perCPU), Theirs: report.Median(found[1].perCPU)})
 		r.Add(report.Row{Group: group, Name: "latency, p99", Unit: report.Millis, Reach: report.Reach{Ratio: 1}, Ours: percentile(found[0].latency, 99), Theirs: percentile(found[1].latency, 99)})
+		r.Add(report.Row{Group: group, Name: "watches that the server ended", Unit: report.Count, Ours: report.Just(float64(found[0].resumed)), Theirs: report.Just(float64(found[1].resumed))})
 		r.Add(report.Row{Group: group, Name: "latency, p50", Unit: report.Millis, Ours: percentile(found[0].latency, 50), Theirs: percentile(found[1].latency, 50)})
 	}
 	return sides.AddMemory(r, both...)
@@ -79,6 +80,7 @@ func fanOut(ctx context.Context, f sides.Flags, window time.Duration, rounds int
 type outcome struct {
 	perCPU  []float64 // deliveries for a second of server CPU, one a round
 	latency []float64 // of every delivery, in milliseconds
+	resumed int       // watches that the server ended, and that went on
 }
 
 func percentile(all []float64, p int) *report.Value {
