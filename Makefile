@@ -75,12 +75,13 @@ test-unit: check-size ## laws, tables and stories beside the code
 	go vet -tags '$(TAGS)' ./...
 	go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/... ./bench/report
 
-# Packages without Kubernetes imports: their race builds are cheap.
-RACE := ./internal/run ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/...
+# What is concurrent. The second line imports Kubernetes, which takes long to build for the detector the first time.
+RACE := ./internal/run ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/... \
+	./internal/client ./internal/control ./internal/controllers ./internal/scheduler/... ./internal/kubelet/... ./internal/apiserver
 
 .PHONY: test-race
 test-race: ## what is concurrent, under the race detector
-	CGO_ENABLED=1 go test -race -timeout 15m $(RACE)
+	CGO_ENABLED=1 go test -race -tags '$(TAGS)' -timeout 25m $(RACE)
 
 # The root file system of the nginx story. Stories have no network, so it is made before them.
 bin/story/nginx:
