@@ -61,6 +61,7 @@ func TestDifferential(t *testing.T) {
 		{"life", func(t *testing.T) { lives(t, p, seeds, kinds) }},
 		{"sub", func(*testing.T) { subresources(p) }},
 		{"admit", func(*testing.T) { admitted(p) }},
+		{"policy", func(*testing.T) { policies(p) }},
 		{"random", func(*testing.T) { random(p, seeds, *seed, 2000) }},
 		{"bad", func(*testing.T) { bads(p, seeds) }},
 		{"mutant", func(*testing.T) { allMutants(p, seeds) }},

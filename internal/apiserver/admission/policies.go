@@ -79,6 +79,9 @@ func (a *Attributes) refusedBy(err error) error {
 	}
 	st := a.forbidden(r)
 	st.ErrStatus.Reason, st.ErrStatus.Code = r.Reason, r.Code()
+	if r.Bare {
+		st.ErrStatus.Message = r.Message
+	}
 	st.ErrStatus.Details.Causes = append(st.ErrStatus.Details.Causes, metav1.StatusCause{Message: r.Message})
 	return st
 }

@@ -7,6 +7,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
@@ -67,15 +68,26 @@ type invocation struct {
 	param   runtime.Object
 }
 
+// misconfigured is the refusal for what is wrong with a policy (binding "") or a binding, nil where failures are ignored.
+func misconfigured(p *admissionregistrationv1.MutatingAdmissionPolicy, binding string, err error) error {
+	what := "binding"
+	if binding == "" {
+		what = "policy"
+	}
+	return failed(p, binding, metav1.StatusReasonForbidden, fmt.Errorf("failed to configure %s: %w", what, err))
+}
+
 // failed is the refusal for an error, nil where the policy's failures are ignored.
-func failed(p *admissionregistrationv1.MutatingAdmissionPolicy, binding string, err error) error {
+func failed(p *admissionregistrationv1.MutatingAdmissionPolicy, binding string, reason metav1.StatusReason, err error) error {
 	if failure(p.Spec.FailurePolicy) == admissionregistrationv1.Ignore {
 		return nil
 	}
+	r := refusal(reason, "policy '%s' with binding '%s' denied request: %v", p.Name, binding, err)
 	if binding == "" {
-		return refusal("", "policy %q denied request: %v", p.Name, err)
+		r = refusal(reason, "policy %q denied request: %v", p.Name, err)
 	}
-	return refusal("", "policy '%s' with binding '%s' denied request: %v", p.Name, binding, err)
+	r.Bare = true
+	return r
 }
 
 // invocations works out how often, and with what, a policy is asked about the write.
@@ -83,7 +95,7 @@ func (w *write) invocations(p *admissionregistrationv1.MutatingAdmissionPolicy, 
 	bindings []*admissionregistrationv1.MutatingAdmissionPolicyBinding) (out []invocation, err error) {
 	t, ok, err := w.matches(p.Spec.MatchConstraints)
 	if err != nil {
-		return nil, failed(p, "", fmt.Errorf("failed to configure policy: %w", err))
+		return nil, misconfigured(p, "", err)
 	}
 	for _, b := range bindings {
 		if !ok || b.Spec.PolicyName != p.Name {
@@ -91,7 +103,7 @@ func (w *write) invocations(p *admissionregistrationv1.MutatingAdmissionPolicy, 
 		}
 		prog, err := w.e.changes.of(p, all, compileChanges)
 		if err != nil {
-			return nil, failed(p, "", fmt.Errorf("failed to configure policy: %w", err))
+			return nil, misconfigured(p, "", err)
 		}
 		_, meant, err := w.matches(b.Spec.MatchResources)
 		if err == nil && !meant {
@@ -102,7 +114,7 @@ func (w *write) invocations(p *admissionregistrationv1.MutatingAdmissionPolicy, 
 			params, err = w.params(p.Spec.ParamKind, b.Spec.ParamRef)
 		}
 		if err != nil {
-			if err := failed(p, b.Name, fmt.Errorf("failed to configure binding: %w", err)); err != nil {
+			if err := misconfigured(p, b.Name, err); err != nil {
 				return nil, err
 			}
 			continue
@@ -120,7 +132,7 @@ func (w *write) round(list []invocation) (last int, err error) {
 	for n, i := range list {
 		changed, err := w.invoke(i)
 		if err != nil {
-			if err := failed(i.policy, i.binding, err); err != nil {
+			if err := failed(i.policy, i.binding, metav1.StatusReasonInvalid, err); err != nil {
 				return last, err
 			}
 			continue
@@ -132,7 +144,7 @@ func (w *write) round(list []invocation) (last int, err error) {
 	return last, nil
 }
 
-// invoke applies the mutations of one invocation in order; all of them, or none where one fails.
+// invoke asks one policy.
 func (w *write) invoke(i invocation) (changed bool, err error) {
 	v, err := w.as(i.target.kind)
 	if err != nil {
@@ -157,26 +169,34 @@ func (w *write) invoke(i invocation) (changed bool, err error) {
 	return true, w.keep(v.VersionedObject.Object())
 }
 
+// mutate applies the mutations in order; those that fail are left out where the policy's failures are ignored.
 func (w *write) mutate(i invocation, x evaluation) error {
 	ctx := i.program.compiler.CreateContext(w.ctx)
 	for n, m := range i.program.changes {
-		if errs := m.CompilationErrors(); len(errs) > 0 {
-			return errs[0]
-		}
-		result, _, err := m.ForInput(ctx, x.v, x.request, x.bindings, x.namespace, celconfig.RuntimeCELCostBudget)
-		if err == nil {
-			err = result.Error
-		}
-		if err != nil {
+		next, err := w.next(ctx, i, x, i.policy.Spec.Mutations[n].PatchType, m)
+		switch {
+		case err == nil:
+			x.v.UpdateObject(next)
+		case i.program.failure != admissionregistrationv1.Ignore:
 			return err
 		}
-		next, err := apply(i.policy.Spec.Mutations[n].PatchType, x.v.VersionedObject.Object(), i.target.kind, result.EvalResult)
-		if err != nil {
-			return err
-		}
-		x.v.UpdateObject(next)
 	}
 	return nil
+}
+
+// next is the object after one mutation.
+func (w *write) next(ctx context.Context, i invocation, x evaluation, t admissionregistrationv1.PatchType, m plugincel.MutatingEvaluator) (runtime.Object, error) {
+	if errs := m.CompilationErrors(); len(errs) > 0 {
+		return nil, errs[0]
+	}
+	result, _, err := m.ForInput(ctx, x.v, x.request, x.bindings, x.namespace, celconfig.RuntimeCELCostBudget)
+	if err == nil {
+		err = result.Error
+	}
+	if err != nil {
+		return nil, err
+	}
+	return apply(t, x.v.VersionedObject.Object(), i.target.kind, result.EvalResult)
 }
 
 // keep writes a changed object back, and forgets its other versions.

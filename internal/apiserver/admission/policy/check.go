@@ -24,6 +24,9 @@ import (
 type Refusal struct {
 	Message string
 	Reason  metav1.StatusReason
+	// Bare: the message is the whole text of the answer, whose code is that of a forbidden write, whatever the reason. So upstream
+	// answers for a MutatingAdmissionPolicy.
+	Bare bool
 }
 
 func (r *Refusal) Error() string { return r.Message }
@@ -33,11 +36,14 @@ func refusal(reason metav1.StatusReason, format string, args ...any) *Refusal {
 	if reason == "" {
 		reason = metav1.StatusReasonInvalid
 	}
-	return &Refusal{fmt.Sprintf(format, args...), reason}
+	return &Refusal{Message: fmt.Sprintf(format, args...), Reason: reason}
 }
 
 // Code is the HTTP status of the refusal.
 func (r *Refusal) Code() int32 {
+	if r.Bare {
+		return http.StatusForbidden
+	}
 	switch r.Reason {
 	case metav1.StatusReasonForbidden:
 		return http.StatusForbidden

@@ -250,6 +250,8 @@ func TestMutate(t *testing.T) {
 		{"no such field", [][]admissionregistrationv1.Mutation{{steps("[JSONPatch{op: 'replace', path: '/spec/nothing/here', value: 1}]")}}, nil, 3, "map[]", 1, "policy '0' with binding '0' denied request: JSON Patch: "},
 		{"failures ignored", [][]admissionregistrationv1.Mutation{{steps("[JSONPatch{op: 'replace', path: '/spec/nothing/here', value: 1}]")}},
 			func(p *admissionregistrationv1.MutatingAdmissionPolicy) { p.Spec.FailurePolicy = &ignore }, 3, "map[]", 1, ""},
+		{"one failure ignored", [][]admissionregistrationv1.Mutation{{steps("[JSONPatch{op: 'replace', path: '/spec/nothing/here', value: 1}]"), merge("Object{spec: Object.spec{replicas: 8}}")}},
+			func(p *admissionregistrationv1.MutatingAdmissionPolicy) { p.Spec.FailurePolicy = &ignore }, 8, "map[]", 1, ""},
 		{"a condition not met", [][]admissionregistrationv1.Mutation{{steps("[JSONPatch{op: 'replace', path: '/spec/replicas', value: 1}]")}}, func(p *admissionregistrationv1.MutatingAdmissionPolicy) {
 			p.Spec.MatchConditions = []admissionregistrationv1.MatchCondition{{Name: "never", Expression: "false"}}
 		}, 3, "map[]", 1, ""},
