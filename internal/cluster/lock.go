@@ -35,7 +35,7 @@ func lockAs(path, kind string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flock(f); err != nil {
 		pid, _ := readHolder(f)
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
@@ -48,6 +48,17 @@ func lockAs(path, kind string) (*os.File, error) {
 	}
 	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"+kind+"\n"), 0)
 	return f, err
+}
+
+// flock tries for a moment: whoever only looks whether somebody holds the lock holds it himself for that long.
+func flock(f *os.File) (err error) {
+	for range 5 {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return err
 }
 
 // Running returns the process that runs the cluster in a data directory, 0 if none does.
