@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
@@ -20,8 +21,9 @@ import (
 // eventChunk is how much of a burst of events is gathered before it is written.
 const eventChunk = 64 << 10
 
-// keptBuffer is the largest buffer that a watch keeps while nothing happens.
-const keptBuffer = 4 << 10
+// eventBuffers are what watches gather events in. A watch has one only between its first event and the flush: most are idle
+// for most of the time, and making one anew for each flush costs more, in collections, than all else that a flush does.
+var eventBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
 
 // eventWriter renders and frames watch events in the form that was asked for.
 type eventWriter struct {
@@ -75,6 +77,9 @@ func (e *eventWriter) begin() {
 // event adds one event to what the next flush sends.
 func (e *eventWriter) event(ev *cache.Event) error {
 	e.last = ev.Revision
+	if e.buf == nil {
+		e.buf = *eventBuffers.Get().(*[]byte)
+	}
 	if ev.Type == cache.Bookmark {
 		if !e.bookmarks {
 			return nil
@@ -247,9 +252,9 @@ func (e *eventWriter) write() error {
 		return nil
 	}
 	_, err := e.c.w.Write(e.buf)
-	if e.buf = e.buf[:0]; cap(e.buf) > keptBuffer { // most watchers are idle for most of the time
-		e.buf = nil
-	}
+	b := e.buf[:0]
+	e.buf = nil
+	eventBuffers.Put(&b)
 	return err
 }
 
