@@ -94,6 +94,19 @@ func (in *Input) creating(r decide.Role) Waiting {
 	return Waiting{Reason: "ContainerCreating"}
 }
 
+// wasInitialized says that the init containers are over, as the status last said: before that no other container can have been lost.
+func (in *Input) wasInitialized() bool {
+	if len(in.Pod.Spec.InitContainers) == 0 {
+		return true
+	}
+	for _, c := range in.Pod.Status.Conditions {
+		if c.Type == corev1.PodInitialized {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
 // unseen is the status of a container that the runtime does not know: not yet, or not any more.
 func (in *Input) unseen(cs *corev1.ContainerStatus, r decide.Role, old corev1.ContainerStatus) {
 	no := false
@@ -109,7 +122,7 @@ func (in *Input) unseen(cs *corev1.ContainerStatus, r decide.Role, old corev1.Co
 		Message: "The container could not be located when the pod was terminated"}
 	wait, waits := in.Waiting[cs.Name]
 	switch {
-	case in.Over || in.Done && in.Stop != nil && in.Pod.Status.StartTime != nil:
+	case (in.Over || in.Done && in.Stop != nil && in.Pod.Status.StartTime != nil) && (r != decide.Regular || in.wasInitialized()):
 		cs.State.Terminated = lost
 		if old.State.Running != nil {
 			cs.ContainerID, cs.ImageID, cs.Image = old.ContainerID, old.ImageID, old.Image

@@ -133,3 +133,17 @@ func TestRestartIsNoEnd(t *testing.T) {
 		}
 	}
 }
+
+// Where the init containers failed, the others were never there to be lost: they wait for ever, also when all is cleaned up.
+func TestNeverInitialized(t *testing.T) {
+	pod := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, InitContainers: []corev1.Container{{Name: "i"}}, Containers: []corev1.Container{{Name: "a"}}},
+		Status: corev1.PodStatus{StartTime: &metav1.Time{Time: t0}}}
+	in := Input{Pod: pod, Now: t0, Seen: seen.Pod{Containers: []seen.Container{container("i", "exit1")}}, Done: true, Over: true, Exit: func(*seen.Container) string { return "" }}
+	for _, stop := range []*decide.Stop{nil, {Reason: "Evicted"}} {
+		in.Stop = stop
+		st := Make(in)
+		if w := st.ContainerStatuses[0].State.Waiting; st.Phase != corev1.PodFailed || w == nil || w.Reason != "PodInitializing" {
+			t.Errorf("stop %v: phase %s, state %+v", stop, st.Phase, st.ContainerStatuses[0].State)
+		}
+	}
+}
