@@ -73,6 +73,11 @@ func list(ctx context.Context, f sides.Flags, pods, rounds int, r *report.Result
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	for _, s := range both {
+		if err := settle(ctx, s); err != nil {
+			return err
+		}
+	}
 	for _, k := range kinds {
 		if k.pods > 0 && pods != 10000 {
 			continue // the selectors name pods of ten thousand
@@ -115,6 +120,33 @@ func list(ctx context.Context, f sides.Flags, pods, rounds int, r *report.Result
 		add("the client's CPU", func(x result) *report.Value { return report.Median(report.Ms(x.client...)) })
 	}
 	return sides.AddMemory(r, both...)
+}
+
+// settle waits until the side has come to rest after its start, so that the first LISTs do not pay for that: until it takes
+// less than a tenth of a core for two seconds, or for half a minute.
+func settle(ctx context.Context, s *sides.Side) error {
+	calm := 0
+	for range 30 {
+		before, err := s.CPU()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		after, err := s.CPU()
+		if err != nil {
+			return err
+		}
+		if after-before > 100*time.Millisecond {
+			calm = 0
+		} else if calm++; calm == 2 {
+			return nil
+		}
+	}
+	return nil
 }
 
 // round lists n times and notes the cost of one.
