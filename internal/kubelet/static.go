@@ -241,6 +241,19 @@ func (st *statics) remove(ctx context.Context, m *corev1.Pod) error {
 // would otherwise find the next one in its place, and wait for ever.
 const mirrorPause = time.Second
 
+// went takes note that a mirror has been removed by our own hand, which the watch may not have told yet. Only where somebody
+// else wanted it away does anybody wait for that.
+func (st *statics) went(m *corev1.Pod) {
+	if m.DeletionTimestamp == nil {
+		return
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if _, known := st.gone[nameOf(m)]; !known {
+		st.gone[nameOf(m)] = time.Now()
+	}
+}
+
 // rest waits until a mirror of that name has been away for long enough.
 func (st *statics) rest(ctx context.Context, name types.NamespacedName) error {
 	st.mu.Lock()
@@ -267,6 +280,7 @@ func (st *statics) draw(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error)
 		if err := st.remove(ctx, old); err != nil {
 			return nil, err
 		}
+		st.went(old)
 	}
 	if err := st.rest(ctx, nameOf(p)); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,13 +36,16 @@ func TestStaticPod(t *testing.T) {
 	if first.Annotations[corev1.MirrorPodAnnotationKey] == "" || first.OwnerReferences[0].Kind != "Node" || first.Labels["app"] != "web" {
 		t.Errorf("mirror is %+v", first.ObjectMeta)
 	}
-	made := len(b.rt.Containers())
+	made, asked := len(b.rt.Containers()), time.Now()
 	if err := client.Of(b.api.Client, client.Pods).Delete(t.Context(), "default", "web-n1", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	second := b.until("web-n1", "another mirror", func(p *corev1.Pod) bool { return isReady(p) && p.UID != first.UID })
 	if len(b.rt.Containers()) != made || second.Status.ContainerStatuses[0].ContainerID != first.Status.ContainerStatuses[0].ContainerID {
 		t.Error("the mirror's removal has touched the pod")
+	}
+	if away := time.Since(asked); away < time.Second {
+		t.Errorf("the mirror was away for %s: who waits for its end misses it", away)
 	}
 	b.stop()
 	b.begin()
