@@ -115,10 +115,7 @@ func ParseSize(text string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("size %q: %w", text, err)
 	}
-	n *= math.Pow(1024, float64(strings.Index("bkmgt", m[2])))
-	if m[2] == "" {
-		n, _ = strconv.ParseFloat(m[1], 64)
-	}
+	n *= math.Pow(1024, float64(strings.Index("bkmgt", m[2]))) // no unit is at 0, as b is
 	if n > math.MaxInt64/2 {
 		return 0, fmt.Errorf("size %q: too large", text)
 	}

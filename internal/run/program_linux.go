@@ -31,6 +31,20 @@ func forgetProgram() error {
 	return nil
 }
 
+// linkedFixed says whether a little-endian ELF file is of the type EXEC.
+func linkedFixed(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	head := make([]byte, 18)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return false, err
+	}
+	return string(head[:4]) == "\x7fELF" && head[5] == 1 && head[16] == 2 && head[17] == 0, nil
+}
+
 type mapping struct{ from, to uintptr }
 
 // constantMappings are those of a file that cannot be written. A line of maps is an address range, permissions, offset,
