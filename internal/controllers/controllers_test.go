@@ -33,7 +33,10 @@ type harbour struct {
 	vs *client.Views
 }
 
-func open(t *testing.T) *harbour {
+func open(t *testing.T) *harbour { return openWith(t, nil) }
+
+// openWith is open with other views for all controllers but the garbage collector, where of gives them.
+func openWith(t *testing.T, of func(context.Context, *apiservertest.Server, *slog.Logger) *client.Views) *harbour {
 	srv := apiservertest.Start(t)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -41,18 +44,29 @@ func open(t *testing.T) *harbour {
 	s := run.NewScope(ctx)
 	rec := client.NewRecorder(srv.Client, log, "test", "")
 	s.Go("events", rec.Run)
-	list := controllers.All(func(string) (*client.Views, *client.Recorder) { return vs, rec }, knowledge(srv), log)
+	theirs := vs
+	if of != nil {
+		theirs = of(ctx, srv, log)
+	}
+	list := controllers.All(func(account string) (*client.Views, *client.Recorder) {
+		if account == "generic-garbage-collector" {
+			return vs, rec
+		}
+		return theirs, rec
+	}, knowledge(srv), log)
 	s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, log, list) })
 	s.Go("scheduler", scheduler.New(vs, rec, log).Run)
-	h := &harbour{t, srv.Client, vs}
+	h := &harbour{t, srv.Client, theirs}
 	h.node(ctx, s)
 	t.Cleanup(func() {
 		cancel()
 		if err := s.Wait(); err != nil {
 			t.Error(err)
 		}
-		if err := vs.Wait(); err != nil {
-			t.Error(err)
+		for _, v := range []*client.Views{vs, theirs} {
+			if err := v.Wait(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	return h

@@ -37,9 +37,8 @@ type controller struct {
 
 // New returns the controller.
 func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
-	gvk := client.DaemonSets.GVK()
 	d := &controller{c: vs.Client(), sets: client.ViewOf(vs, client.DaemonSets), nodes: client.ViewOf(vs, client.Nodes),
-		pods: podcontrol.New(vs, events, gvk), history: revision.New(vs, gvk), events: events, failed: newBackoff()}
+		pods: podcontrol.New(vs, events, client.DaemonSets), history: revision.New(vs, client.DaemonSets), events: events, failed: newBackoff()}
 	return control.Controller{
 		Name: "daemonset", Workers: 2,
 		Sources: []control.Source{control.Self(d.sets), control.On(d.nodes, d.ofNode), control.On(d.pods.Pods, d.ofPod),

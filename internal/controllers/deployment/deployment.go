@@ -23,6 +23,7 @@ import (
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/adoption"
 	"minato.dev/minato/internal/controllers/pods"
 )
 
@@ -31,6 +32,7 @@ type controller struct {
 	deployments *client.View[*appsv1.Deployment]
 	sets        *client.View[*appsv1.ReplicaSet]
 	pods        *client.View[*corev1.Pod]
+	mayAdopt    adoption.Check
 	events      *client.Recorder
 }
 
@@ -39,7 +41,7 @@ const ownerIndex = "controller-uid"
 // New returns the controller.
 func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
 	d := &controller{c: vs.Client(), deployments: client.ViewOf(vs, client.Deployments), sets: client.ViewOf(vs, client.ReplicaSets),
-		pods: client.ViewOf(vs, client.Pods), events: events}
+		pods: client.ViewOf(vs, client.Pods), mayAdopt: adoption.Of(vs.Client(), client.Deployments), events: events}
 	d.sets.Index(ownerIndex, func(rs *appsv1.ReplicaSet) []string { return []string{string(pods.ControllerUID(rs))} })
 	pods.IndexByOwner(d.pods)
 	return control.Controller{
@@ -127,6 +129,9 @@ func (d *controller) owned(ctx context.Context, dep *appsv1.Deployment, sel labe
 	for _, rs := range d.sets.ByIndex(ownerIndex, "") {
 		if rs.Namespace != dep.Namespace || rs.DeletionTimestamp != nil || !sel.Matches(labels.Set(rs.Labels)) {
 			continue
+		}
+		if err := d.mayAdopt(ctx, dep); err != nil {
+			return nil, err
 		}
 		ref := metav1.NewControllerRef(dep, appsv1.SchemeGroupVersion.WithKind("Deployment"))
 		patch := fmt.Sprintf(`{"metadata":{"uid":%q,"ownerReferences":[{"apiVersion":%q,"kind":%q,"name":%q,"uid":%q,"controller":true,"blockOwnerDeletion":true}]}}`,

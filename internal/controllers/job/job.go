@@ -40,7 +40,7 @@ const trackedIndex = "tracked-by-job"
 
 // New returns the controller.
 func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
-	j := &controller{c: vs.Client(), jobs: client.ViewOf(vs, client.Jobs), pods: podcontrol.New(vs, events, client.Jobs.GVK()), events: events}
+	j := &controller{c: vs.Client(), jobs: client.ViewOf(vs, client.Jobs), pods: podcontrol.New(vs, events, client.Jobs), events: events}
 	j.pods.Finalizer = batchv1.JobTrackingFinalizer
 	j.pods.Pods.Index(trackedIndex, func(p *corev1.Pod) []string {
 		switch ref := metav1.GetControllerOf(p); {

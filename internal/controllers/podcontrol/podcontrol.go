@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/controllers/adoption"
 	"minato.dev/minato/internal/controllers/pods"
 	"minato.dev/minato/internal/run"
 )
@@ -30,14 +32,15 @@ type Control struct {
 	// Finalizer, where it is set, is on every pod of an owner: put on with the adoption, taken off with the release.
 	Finalizer string
 
-	c      *client.Client
-	owner  schema.GroupVersionKind
-	events *client.Recorder
+	c        *client.Client
+	owner    schema.GroupVersionKind
+	mayAdopt adoption.Check
+	events   *client.Recorder
 }
 
 // New returns a Control for owners of a kind.
-func New(vs *client.Views, events *client.Recorder, owner schema.GroupVersionKind) *Control {
-	c := &Control{Pods: client.ViewOf(vs, client.Pods), c: vs.Client(), owner: owner, events: events}
+func New[T client.Object](vs *client.Views, events *client.Recorder, owners client.Kind[T]) *Control {
+	c := &Control{Pods: client.ViewOf(vs, client.Pods), c: vs.Client(), owner: owners.GVK(), mayAdopt: adoption.Of(vs.Client(), owners), events: events}
 	pods.IndexByOwner(c.Pods)
 	return c
 }
@@ -60,7 +63,7 @@ func (c *Control) Owners(old, new *corev1.Pod, match func(namespace string, l la
 }
 
 // Claim returns the pods that owner controls. It adopts orphans that match and that may, and releases its own that no
-// longer match; an owner that is about to go does neither.
+// longer match; an owner that is about to go does neither. The error is a Conflict where its view has not told it yet.
 func (c *Control) Claim(ctx context.Context, owner client.Object, sel labels.Selector, may func(*corev1.Pod) bool) ([]*corev1.Pod, error) {
 	var out []*corev1.Pod
 	for _, p := range c.Pods.ByIndex(pods.OwnerIndex, string(owner.GetUID())) {
@@ -80,10 +83,15 @@ func (c *Control) Claim(ctx context.Context, owner client.Object, sel labels.Sel
 	if owner.GetDeletionTimestamp() != nil {
 		return out, nil
 	}
-	for _, p := range c.Pods.ByIndex(pods.OwnerIndex, "") {
-		if p.Namespace != owner.GetNamespace() || !pods.Active(p) || !sel.Matches(labels.Set(p.Labels)) || !may(p) {
-			continue
+	orphans := slices.DeleteFunc(c.Pods.ByIndex(pods.OwnerIndex, ""), func(p *corev1.Pod) bool {
+		return p.Namespace != owner.GetNamespace() || !pods.Active(p) || !sel.Matches(labels.Set(p.Labels)) || !may(p)
+	})
+	if len(orphans) > 0 {
+		if err := c.mayAdopt(ctx, owner); err != nil {
+			return nil, err
 		}
+	}
+	for _, p := range orphans {
 		adopted, err := c.adopt(ctx, owner, p)
 		if err != nil {
 			return nil, err

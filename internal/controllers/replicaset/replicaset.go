@@ -22,6 +22,7 @@ import (
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/adoption"
 	"minato.dev/minato/internal/controllers/pods"
 	"minato.dev/minato/internal/run"
 )
@@ -40,6 +41,7 @@ type kind struct {
 	list        func(namespace string) []*appsv1.ReplicaSet
 	get         func(namespace, name string) (*appsv1.ReplicaSet, bool)
 	writeStatus func(context.Context, *appsv1.ReplicaSet) error
+	mayAdopt    adoption.Check
 }
 
 // New returns the controller of ReplicaSets.
@@ -53,6 +55,7 @@ func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Cont
 			_, err := client.Of(vs.Client(), client.ReplicaSets).UpdateStatus(ctx, rs)
 			return err
 		},
+		mayAdopt: adoption.Of(vs.Client(), client.ReplicaSets),
 	})
 	return control.Controller{
 		Name: "replicaset", Workers: 4,
@@ -101,6 +104,11 @@ func (r *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	}
 	now := time.Now()
 	p := makePlan(rs, sel, r.candidates(rs), now)
+	if len(p.adopt) > 0 {
+		if err := r.kind.mayAdopt(ctx, rs); err != nil {
+			return control.Result{}, err
+		}
+	}
 	failure := r.act(ctx, rs, p)
 	status := p.status
 	if !r.kind.countEnding {

@@ -10,6 +10,7 @@ import (
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/adoption"
 )
 
 // NewReplicationController returns the controller of ReplicationControllers, the elder form of ReplicaSets: it reads them as
@@ -42,6 +43,7 @@ func NewReplicationController(vs *client.Views, events *client.Recorder, _ *slog
 			_, err := client.Of(vs.Client(), client.ReplicationControllers).UpdateStatus(ctx, changed)
 			return err
 		},
+		mayAdopt: adoption.Of(vs.Client(), client.ReplicationControllers),
 	})
 	return control.Controller{
 		Name: "replicationcontroller", Workers: 4,

@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"minato.dev/minato/internal/client"
+	"minato.dev/minato/internal/controllers/adoption"
 )
 
 // OwnerIndex is the index of revisions by the UID of their controller; orphans are under "".
@@ -31,14 +32,15 @@ const OwnerIndex = "controller-uid"
 
 // History is the revisions of owners of one kind.
 type History struct {
-	View  *client.View[*appsv1.ControllerRevision]
-	c     *client.Client
-	owner schema.GroupVersionKind
+	View     *client.View[*appsv1.ControllerRevision]
+	c        *client.Client
+	owner    schema.GroupVersionKind
+	mayAdopt adoption.Check
 }
 
 // New returns the history of owners of a kind.
-func New(vs *client.Views, owner schema.GroupVersionKind) *History {
-	h := &History{View: client.ViewOf(vs, client.ControllerRevisions), c: vs.Client(), owner: owner}
+func New[T client.Object](vs *client.Views, owners client.Kind[T]) *History {
+	h := &History{View: client.ViewOf(vs, client.ControllerRevisions), c: vs.Client(), owner: owners.GVK(), mayAdopt: adoption.Of(vs.Client(), owners)}
 	h.View.Index(OwnerIndex, func(r *appsv1.ControllerRevision) []string {
 		if ref := metav1.GetControllerOf(r); ref != nil {
 			return []string{string(ref.UID)}
@@ -70,6 +72,9 @@ func (h *History) Of(ctx context.Context, owner client.Object, sel labels.Select
 		for _, r := range h.View.ByIndex(OwnerIndex, "") {
 			if r.Namespace != owner.GetNamespace() || !sel.Matches(labels.Set(r.Labels)) || r.DeletionTimestamp != nil {
 				continue
+			}
+			if err := h.mayAdopt(ctx, owner); err != nil {
+				return nil, err
 			}
 			mine := r.DeepCopy()
 			mine.OwnerReferences = append(mine.OwnerReferences, *metav1.NewControllerRef(owner, h.owner))

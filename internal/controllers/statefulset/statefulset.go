@@ -36,9 +36,8 @@ type controller struct {
 
 // New returns the controller.
 func New(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
-	gvk := client.StatefulSets.GVK()
 	s := &controller{c: vs.Client(), sets: client.ViewOf(vs, client.StatefulSets), claims: client.ViewOf(vs, client.PersistentVolumeClaims),
-		pods: podcontrol.New(vs, events, gvk), history: revision.New(vs, gvk), events: events}
+		pods: podcontrol.New(vs, events, client.StatefulSets), history: revision.New(vs, client.StatefulSets), events: events}
 	return control.Controller{
 		Name: "statefulset", Workers: 4,
 		Sources:   []control.Source{control.Self(s.sets), control.On(s.pods.Pods, s.ofPod), control.Needs(s.claims), control.Needs(s.history.View)},
