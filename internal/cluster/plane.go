@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,8 @@ import (
 	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/controllers"
+	"minato.dev/minato/internal/controllers/certificates"
+	"minato.dev/minato/internal/controllers/nodeipam"
 	"minato.dev/minato/internal/controllers/resourcequota"
 	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/run"
@@ -107,7 +110,7 @@ func (p *plane) secure(o *apiserver.Objects) (apiserver.Security, error) {
 		o.OnChange(gr, az.Observe)
 	}
 	return apiserver.Security{
-		Authenticator: authn.New(authn.Config{ClientCA: p.a.pki.CA.Pool(), Tokens: tokens, Anonymous: true}),
+		Authenticator: authn.New(authn.Config{ClientCA: p.a.pki.CA.Pool(), Tokens: tokens, Bootstrap: o, Anonymous: true}),
 		Authorizer:    az, Rules: az, Tokens: tokens,
 		Admission: admission.New(admission.Config{Objects: o, Authorizer: az, Escalation: az, Log: p.a.log.With("room", "admission"),
 			WriteQuotaStatus: func(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error) {
@@ -120,6 +123,8 @@ func (p *plane) secure(o *apiserver.Objects) (apiserver.Security, error) {
 // knowledge is what the controllers must know of the API server's rules.
 func (p *plane) knowledge() controllers.Knowledge {
 	return controllers.Knowledge{CA: p.a.pki.CA.CertPEM, Aggregate: bootstrap.Aggregate, Sign: p.tokens.LegacyToken,
+		Nodes: nodeipam.Ranges{Cluster: p.a.id.PodCIDR, Reserved: p.a.id.nodeCIDR()},
+		Issue: certificates.Rules{Sign: p.a.pki.CA.SignRequest, Closed: []netip.Prefix{p.a.id.PodCIDR, p.a.id.ServiceCIDR}},
 		Quota: resourcequota.Counting{Counted: admission.QuotaCounts, Used: func(ctx context.Context, q *corev1.ResourceQuota) (corev1.ResourceList, error) {
 			return admission.QuotaUsage(ctx, p.server.Objects(), q)
 		}}}

@@ -9,6 +9,7 @@ import (
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/certificates"
 	"minato.dev/minato/internal/controllers/clusterroleaggregation"
 	"minato.dev/minato/internal/controllers/cronjob"
 	"minato.dev/minato/internal/controllers/daemonset"
@@ -21,6 +22,7 @@ import (
 	"minato.dev/minato/internal/controllers/job"
 	"minato.dev/minato/internal/controllers/namespace"
 	"minato.dev/minato/internal/controllers/node"
+	"minato.dev/minato/internal/controllers/nodeipam"
 	"minato.dev/minato/internal/controllers/nodettl"
 	"minato.dev/minato/internal/controllers/podgc"
 	"minato.dev/minato/internal/controllers/protection"
@@ -31,6 +33,7 @@ import (
 	"minato.dev/minato/internal/controllers/servicecidr"
 	"minato.dev/minato/internal/controllers/statefulset"
 	"minato.dev/minato/internal/controllers/token"
+	"minato.dev/minato/internal/controllers/tokencleaner"
 	"minato.dev/minato/internal/controllers/ttl"
 )
 
@@ -44,6 +47,8 @@ type Knowledge struct {
 	Aggregate clusterroleaggregation.Aggregate // the rules of an aggregated role
 	Quota     resourcequota.Counting           // what a quota counts
 	Sign      token.Sign                       // a service account's token without end
+	Nodes     nodeipam.Ranges                  // what nodes get for their pods
+	Issue     certificates.Rules               // how certificates are signed
 }
 
 // All returns every controller. The account "" is the controller manager itself.
@@ -74,6 +79,13 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 		{"node-controller", node.NewLifecycle},
 		{"node-controller", node.NewEviction},
 		{"ttl-controller", nodettl.New},
+		{"token-cleaner", tokencleaner.New},
+		{"node-controller", func(vs *client.Views, rec *client.Recorder, log *slog.Logger) control.Controller {
+			return nodeipam.New(vs, rec, know.Nodes, log)
+		}},
+		{certificates.Account, func(vs *client.Views, _ *client.Recorder, log *slog.Logger) control.Controller {
+			return certificates.New(vs, know.Issue, log)
+		}},
 		{"service-cidrs-controller", servicecidr.New},
 		{"root-ca-cert-publisher", func(vs *client.Views, _ *client.Recorder, log *slog.Logger) control.Controller {
 			return rootca.New(vs, know.CA, log)

@@ -2,8 +2,16 @@ package controllers_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net/netip"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -16,6 +24,8 @@ import (
 	"minato.dev/minato/internal/apiserver/bootstrap"
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/controllers"
+	"minato.dev/minato/internal/controllers/certificates"
+	"minato.dev/minato/internal/controllers/nodeipam"
 	"minato.dev/minato/internal/controllers/resourcequota"
 )
 
@@ -25,9 +35,22 @@ func knowledge(srv *apiservertest.Server) controllers.Knowledge {
 		Sign: func(sa *corev1.ServiceAccount, s *corev1.Secret) (string, error) {
 			return "token of " + sa.Name + " in " + s.Name, nil
 		},
+		Nodes: nodeipam.Ranges{Cluster: netip.MustParsePrefix("10.244.0.0/16"), Reserved: netip.MustParsePrefix("10.244.0.0/24")},
+		Issue: certificates.Rules{Sign: signer},
 		Quota: resourcequota.Counting{Counted: admission.QuotaCounts, Used: func(ctx context.Context, q *corev1.ResourceQuota) (corev1.ResourceList, error) {
 			return admission.QuotaUsage(ctx, srv.Objects(), q)
 		}}}
+}
+
+// signer issues certificates of an authority that nobody keeps.
+func signer(req *x509.CertificateRequest, key x509.KeyUsage, ext []x509.ExtKeyUsage, life time.Duration) ([]byte, error) {
+	ca, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: req.Subject, NotAfter: time.Now().Add(life), KeyUsage: key, ExtKeyUsage: ext}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, req.PublicKey, ca)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), err
 }
 
 func TestAggregatedRolesFollow(t *testing.T) {

@@ -57,7 +57,7 @@ func (n *Network) deleteLinks(keep map[string]bool) error {
 // Teardown removes every link, address, route, rule and table that this Network made, and its leases. What was done
 // already, or never, is no error. Forwarding stays switched on, because others may have come to need it.
 func (n *Network) Teardown(ctx context.Context) error {
-	errs := []error{n.deleteLinks(nil), n.deleteBridge(), n.deleteTable()}
+	errs := []error{n.deleteLinks(nil), n.dropPeers(), n.deleteBridge(), n.deleteTable()}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, l := range n.leases {

@@ -14,7 +14,6 @@ var unbuilt = map[schema.GroupResource]string{
 	{Group: "networking.k8s.io", Resource: "ingresses"}:                    "no traffic is routed by it",
 	{Resource: "persistentvolumeclaims"}:                                   "no volume is bound to it",
 	{Resource: "persistentvolumes"}:                                        "no claim is bound to it",
-	{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: "nothing signs it",
 	{Group: "resource.k8s.io", Resource: "resourceclaims"}:                 "no device is allocated for it",
 	{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}: "its kind is not served",
 	{Group: "apiregistration.k8s.io", Resource: "apiservices"}:             "requests for its group are not passed on",

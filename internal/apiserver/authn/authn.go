@@ -31,6 +31,7 @@ type Config struct {
 	// verifying them (tls.RequestClientCert), so that a bad one is answered with 401.
 	ClientCA  *x509.CertPool
 	Tokens    *Issuer          // nil: no service-account tokens
+	Bootstrap Objects          // where bootstrap tokens are; nil: there are none
 	Anonymous bool             // requests without credentials become system:anonymous
 	Now       func() time.Time // nil: time.Now
 }
@@ -47,6 +48,9 @@ func New(c Config) authenticator.Request {
 	}
 	if c.Tokens != nil {
 		u.ways = append(u.ways, bearertoken.New(c.Tokens), websocket.NewProtocolAuthenticator(c.Tokens))
+	}
+	if c.Bootstrap != nil {
+		u.ways = append(u.ways, bearertoken.New(bootstrap{c.Bootstrap, c.Now}))
 	}
 	return u
 }
