@@ -13,7 +13,7 @@
 enum { NO_NEW_PRIVS = 1, OWN_KEYRING = 2, UNIFIED = 4, SET_HOME = 8 };
 
 // A request: this head, then groups (padded to 8 bytes), limits, filter, steps, and strings that end with a zero byte:
-// the container's id, the working directory, cgroup.procs of each cgroup, arguments, environment; for a new container
+// the container's id, the working directory, the file of each cgroup that a process joins it by, arguments, environment; for a new container
 // also its root, the fifo that it waits at, the path of each namespace that it joins, and four strings for each step.
 struct head {
 	uint32_t magic, size;

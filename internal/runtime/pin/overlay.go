@@ -3,6 +3,7 @@ package pin
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -86,6 +87,9 @@ func layersOf(target string) string { return target + ".layers" }
 // DropLayers removes what a crash in the middle of Mount left beside target.
 func DropLayers(target string) error {
 	dir := layersOf(target)
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil // most have none, and to look through the mounts of the whole machine is dear
+	}
 	if err := UnmountBelow(dir); err != nil {
 		return err
 	}

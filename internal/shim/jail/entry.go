@@ -165,8 +165,8 @@ func (e *Entry) encode(id string, cgroups map[string]string, p *specs.Process, m
 		flags |= entryUnified
 	}
 	procs := map[string]bool{}
-	for _, dir := range cgroups {
-		procs[filepath.Join(dir, "cgroup.procs")] = true
+	for controller, dir := range cgroups {
+		procs[filepath.Join(dir, joinFile(controller))] = true
 	}
 	h := entryHead{Magic: entryMagic, Namespaces: e.namespaces, Flags: flags | entryKeyring, UID: p.User.UID, GID: p.User.GID,
 		SeccompFlags: e.filter.flags, Groups: uint32(len(p.User.AdditionalGids)), Limits: uint32(len(limits)),
@@ -208,6 +208,16 @@ func (e *Entry) encode(id string, cgroups map[string]string, p *specs.Process, m
 	h.Size = uint32(binary.Size(h) + len(body))
 	out, err := binary.Append(nil, binary.NativeEndian, h)
 	return append(out, body...), err
+}
+
+// joinFile is the file of a cgroup that a process with one thread joins it by. To move whole processes the kernel stops all
+// forks and exits of the machine first, and waits up to some 20 ms for that; to move the writing thread alone it need not.
+// Version 2 has no such file that would do.
+func joinFile(controller string) string {
+	if controller == "" {
+		return "cgroup.procs"
+	}
+	return "tasks"
 }
 
 // environment keeps the last value of each name. Whether HOME is still to be found is in the flags.

@@ -146,27 +146,39 @@ func release(fifo string, pid, pidfd int) error {
 	}
 	defer unix.Close(fd)
 	_ = unix.SetNonblock(fd, true)
-	begun, deadline := false, time.Now().Add(startTimeout)
+	begun, waited, deadline := false, -1, time.Now().Add(startTimeout)
 	for {
+		// First a look, then the wait, for poll does not tell an end that came before the fifo was opened. Death first: whoever
+		// is dead has written what there is to read.
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(pidfd), Events: unix.POLLIN}}
-		ready, err := unix.Poll(p, int(lookAgain.Milliseconds()))
+		dead := hasEnded(p[1:])
 		var buf [16]byte
 		n, failed := unix.Read(fd, buf[:])
 		begun = begun || n > 0
-		ended, dead, late := n == 0 && failed == nil, p[1].Revents != 0, time.Now().After(deadline)
+		ended, late := n == 0 && failed == nil, time.Now().After(deadline)
 		switch {
-		case begun && (ended || dead || late), (ready == 0 || ended) && !dead && !waitsAtFifo(pid):
+		case begun && (ended || dead || late), (waited == 0 || ended) && !dead && !waitsAtFifo(pid):
 			return removeIfThere(fifo)
-		case err != nil && err != unix.EINTR:
-			return os.NewSyscallError("poll", err)
 		case dead:
 			return errors.New("init died before it could be started")
 		case late:
 			return errors.New("init does not go on")
-		case ended && ready > 0: // it wrote to nobody and opens the fifo again: nothing tells when
+		case ended && waited > 0: // it wrote to nobody and opens the fifo again: nothing tells when
 			_, _ = unix.Poll(p[1:], 1)
 		}
+		if n > 0 {
+			continue
+		}
+		if waited, err = unix.Poll(p, int(lookAgain.Milliseconds())); err != nil && err != unix.EINTR {
+			return os.NewSyscallError("poll", err)
+		}
 	}
+}
+
+// hasEnded reports whether the process of the pidfd p[0] is dead.
+func hasEnded(p []unix.PollFd) bool {
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0
 }
 
 func removeIfThere(path string) error {
