@@ -6,6 +6,7 @@
 //	minato-shim shim RUNDIR ...          started by the keeper
 //	minato-shim build|enter DIR          enter.c and build.c, before the Go runtime starts
 //	minato-shim create|exec|update DIR   the helper, started by the shim
+//	minato-shim foreign-VERB DIR         the helper, for containers of another OCI runtime
 //	minato-shim init                     libcontainer's re-entry inside a new container
 //	minato-shim selftest                 exits 0 if this binary can run here
 //

@@ -58,7 +58,9 @@ type node struct {
 	rootfs string
 	cgroup string
 	n      atomic.Int32
-	check  func(t testing.TB, log string, lines int) // of the counting containers' logs
+	// runtime makes the containers, where it is not our own.
+	runtime string
+	check   func(t testing.TB, log string, lines int) // of the counting containers' logs
 }
 
 func ctxFor(t testing.TB) context.Context {
@@ -101,7 +103,7 @@ func (n *node) shutdown(run string) {
 			t.Errorf("delete %s at the end: %v", c.ID, err)
 		}
 	}
-	for _, sub := range []string{"c", "x", "lc"} {
+	for _, sub := range []string{"c", "x", "lc", "oci"} {
 		if left, _ := os.ReadDir(filepath.Join(run, sub)); len(left) > 0 {
 			t.Errorf("records left in %s: %v", sub, left)
 		}
@@ -237,7 +239,7 @@ func (n *node) request(edit func(*specs.Spec), args ...string) shim.CreateReques
 	if err := os.WriteFile(filepath.Join(bundle, "config.json"), b, 0o644); err != nil {
 		n.t.Fatal(err)
 	}
-	return shim.CreateRequest{ID: id, Bundle: bundle, LogPath: filepath.Join(n.dir, id+".log")}
+	return shim.CreateRequest{ID: id, Bundle: bundle, LogPath: filepath.Join(n.dir, id+".log"), Runtime: n.runtime}
 }
 
 // start creates and starts a container.

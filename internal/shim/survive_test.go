@@ -170,12 +170,12 @@ func TestKillBoth(t *testing.T) {
 // call must still come to its end and nothing may be left. It dies at most six times a container: on a busy machine nobody
 // could get anything done between two deaths of an endless row, and nothing promises that.
 func TestKillDuringChanges(t *testing.T) {
-	t.Run("shim", func(t *testing.T) { killDuringChanges(t, func(i shim.Info) int { return i.Pid }) })
-	t.Run("keeper", func(t *testing.T) { killDuringChanges(t, func(i shim.Info) int { return i.KeeperPid }) })
+	t.Run("shim", func(t *testing.T) { killDuringChanges(newNode(t), 25, func(i shim.Info) int { return i.Pid }) })
+	t.Run("keeper", func(t *testing.T) { killDuringChanges(newNode(t), 25, func(i shim.Info) int { return i.KeeperPid }) })
 }
 
-func killDuringChanges(t *testing.T, victim func(shim.Info) int) {
-	n, ctx := newNode(t), ctxFor(t)
+func killDuringChanges(n *node, containers int, victim func(shim.Info) int) {
+	t, ctx := n.t, ctxFor(n.t)
 	stop := make(chan struct{})
 	stopped := make(chan struct{})
 	var deaths atomic.Int32
@@ -192,7 +192,7 @@ func killDuringChanges(t *testing.T, victim func(shim.Info) int) {
 			}
 		}
 	}()
-	for i := range 25 {
+	for i := range containers {
 		deaths.Store(0)
 		r := n.request(nil, sh("echo hello; exec sleep 1000")...)
 		if err := n.story(ctx, r, i); err != nil {

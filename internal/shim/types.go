@@ -41,6 +41,10 @@ type CreateRequest struct {
 	// start misses nothing. Where it was more, the first attachment is refused with ErrMissed; the log has it. A restart of
 	// the shim forgets it.
 	KeepEarly bool `json:"keepEarly,omitempty"`
+	// Runtime is the absolute path of another OCI runtime (crun, runc) that makes the container and enters it; empty for
+	// our own. Streams, log, signals, limits and the end of the container are ours all the same, and its cgroup is removed
+	// by us even where that program has gone.
+	Runtime string `json:"runtime,omitempty"`
 }
 
 // A ContainerState is what the shim knows about one container.

@@ -4,7 +4,8 @@
 // shim: a Bundle is read, its cgroups are made by Build, and "minato-shim build DIR" or "enter DIR" does what must be done
 // in the container's namespaces. What that leaves out (ErrUnfit: user namespaces, terminals, security labels, scheduling
 // policies) libcontainer does in a short-lived helper, "minato-shim create|exec|update DIR": DIR holds request.json.
-// Either way result.json is the last act, so that a shim that crashed meanwhile finds either a whole answer or none.
+// Containers of another OCI runtime (crun, runc) are left to that program by "minato-shim foreign-create|start|exec|delete DIR".
+// In each way result.json is the last act, so that a shim that crashed meanwhile finds either a whole answer or none.
 // Standard streams of the process are the helper's own; descriptor 3 is the console socket where there is a terminal. The
 // same binary is re-entered as "init" by libcontainer; importing this package links that entry. Filters and entries are
 // safe for concurrent use, and Build is. It is tested through internal/shim's client with a real kernel, both ways against
@@ -18,6 +19,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -34,6 +37,9 @@ type Request struct {
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// Made is the container's making, for exec and update of one that libcontainer did not make.
 	Made *Result `json:"made,omitempty"`
+	// Runtime is the program of another OCI runtime and ForeignRoot where it keeps its state (foreign-*).
+	Runtime     string `json:"runtime,omitempty"`
+	ForeignRoot string `json:"foreignRoot,omitempty"`
 }
 
 // An ExecProcess says what differs from the container's own process.
@@ -55,6 +61,15 @@ type Result struct {
 	StartTime uint64 `json:"startTime,omitempty"`
 	// CgroupPaths are the absolute directories of the container's cgroups, by controller ("" on cgroup v2).
 	CgroupPaths map[string]string `json:"cgroupPaths,omitempty"`
+	// Exit is how the process ended, where it did before the helper.
+	Exit *Exit `json:"exit,omitempty"`
+}
+
+// An Exit is the end of a process.
+type Exit struct {
+	Code   int            `json:"code"` // 128+signal for a signal
+	Signal syscall.Signal `json:"signal,omitempty"`
+	When   time.Time      `json:"when"`
 }
 
 const (

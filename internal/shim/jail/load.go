@@ -46,5 +46,8 @@ func writeState(path string, r Request) error {
 			state.NamespacePaths[kind] = (&configs.Namespace{Type: kind}).GetPath(r.Made.Pid)
 		}
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	return WriteJSON(path, &state)
 }

@@ -20,6 +20,11 @@ var verbs = map[string]func(dir string, r Request) (Result, error){
 	"create": create,
 	"exec":   execute,
 	"update": update,
+	// For containers of another OCI runtime.
+	"foreign-create": foreignCreate,
+	"foreign-start":  foreignStart,
+	"foreign-exec":   foreignExec,
+	"foreign-delete": foreignDelete,
 }
 
 // Verb reports whether the helper knows it.

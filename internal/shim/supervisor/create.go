@@ -54,7 +54,7 @@ func (s *Supervisor) create(ctx context.Context, r shim.CreateRequest) (pid int,
 		return s.again(c, r)
 	}
 	if err := s.build(ctx, c, spec); err != nil {
-		s.undo(c)
+		s.undo(ctx, c)
 		return 0, fmt.Errorf("container %s: %w: %w", r.ID, shim.ErrCreate, err)
 	}
 	return s.snapshot(c).Pid, nil
@@ -68,6 +68,8 @@ func checkRequest(r shim.CreateRequest) (*jail.Bundle, error) {
 		return nil, invalid("bundle %q: must be an absolute path", r.Bundle)
 	case r.LogPath != "" && !filepath.IsAbs(r.LogPath):
 		return nil, invalid("logPath %q: must be an absolute path", r.LogPath)
+	case r.Runtime != "" && !filepath.IsAbs(r.Runtime):
+		return nil, invalid("runtime %q: must be an absolute path", r.Runtime)
 	case r.LogMaxSize < 0 || r.LogMaxFiles < 0:
 		return nil, invalid("logMaxSize and logMaxFiles must not be negative")
 	}
@@ -141,15 +143,7 @@ func (s *Supervisor) build(ctx context.Context, c *container, spec *jail.Bundle)
 	if err := s.adoptPipes(c, p); err != nil {
 		return err
 	}
-	dir := filepath.Join(c.dir, createDir)
-	r := c.rec.Request
-	req := jail.Request{Root: s.jailRoot(), ID: r.ID, Bundle: r.Bundle, Terminal: c.rec.Terminal}
-	result, err := s.buildSwiftly(ctx, c, req, spec, p.theirs)
-	if errors.Is(err, jail.ErrUnfit) {
-		if err = os.RemoveAll(filepath.Join(s.jailRoot(), r.ID)); err == nil {
-			result, err = s.help(ctx, "create", dir, req, p.theirs, p.consoleTheirs)
-		}
-	}
+	result, err := s.make(ctx, c, spec, p)
 	if err != nil {
 		return err
 	}
@@ -159,6 +153,22 @@ func (s *Supervisor) build(ctx context.Context, c *container, spec *jail.Bundle)
 		}
 	}
 	return s.live(c, result)
+}
+
+// make has the container made by the way that fits it.
+func (s *Supervisor) make(ctx context.Context, c *container, spec *jail.Bundle, p *pipes) (jail.Result, error) {
+	if foreign(c) {
+		return s.makeForeign(ctx, c, p)
+	}
+	r := c.rec.Request
+	req := jail.Request{Root: s.jailRoot(), ID: r.ID, Bundle: r.Bundle, Terminal: c.rec.Terminal}
+	result, err := s.buildSwiftly(ctx, c, req, spec, p.theirs)
+	if errors.Is(err, jail.ErrUnfit) {
+		if err = os.RemoveAll(filepath.Join(s.jailRoot(), r.ID)); err == nil {
+			result, err = s.help(ctx, "create", filepath.Join(c.dir, createDir), req, p.theirs, p.consoleTheirs)
+		}
+	}
+	return result, err
 }
 
 // live makes a built container one that is watched.
@@ -186,7 +196,7 @@ func (s *Supervisor) watchContainer(c *container, r jail.Result, pidfd *os.File)
 	}
 	s.mu.Unlock()
 	s.watchOOM(c)
-	s.watchProcess(r.Pid, r.StartTime, pidfd, func(x hold.Exit, reason string) { s.containerExited(c, x, reason) })
+	s.watchResult(r, pidfd, func(x hold.Exit, reason string) { s.containerExited(c, x, reason) })
 }
 
 func (s *Supervisor) openLog(c *container) error {
@@ -209,8 +219,8 @@ func (s *Supervisor) logOptions(c *container) crilog.Options {
 }
 
 // undo removes what a failed creation left.
-func (s *Supervisor) undo(c *container) {
-	if err := s.destroy(c); err != nil {
+func (s *Supervisor) undo(ctx context.Context, c *container) {
+	if err := s.destroy(ctx, c); err != nil {
 		s.log.Error("a failed container could not be removed whole", "container", c.rec.Request.ID, "err", err)
 	}
 }

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +21,7 @@ const killTimeout = 10 * time.Second
 
 // destroy removes a container in any state, half-built ones included. The record goes last, so that a crash in between
 // leaves something to go on from. c.op is held.
-func (s *Supervisor) destroy(c *container) error {
+func (s *Supervisor) destroy(ctx context.Context, c *container) error {
 	s.mu.Lock()
 	if c.gone {
 		s.mu.Unlock()
@@ -42,6 +43,9 @@ func (s *Supervisor) destroy(c *container) error {
 	s.endSessions(c.rec.Request.ID)
 	s.drain(c)
 	s.closeStreams(c)
+	if foreign(c) {
+		s.deleteForeign(ctx, c)
+	}
 	if err := removeCgroups(cgroups); err != nil {
 		return err
 	}
@@ -68,8 +72,10 @@ func (s *Supervisor) killInit(c *container) error {
 
 func (s *Supervisor) forget(c *container) error {
 	id := c.rec.Request.ID
-	if err := os.RemoveAll(filepath.Join(s.jailRoot(), id)); err != nil {
-		return err
+	for _, root := range []string{s.jailRoot(), s.foreignRoot()} {
+		if err := os.RemoveAll(filepath.Join(root, id)); err != nil {
+			return err
+		}
 	}
 	s.dropAll(id)
 	// First the record: a directory without one is rubbish that the next start removes.

@@ -113,10 +113,7 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 	if err := jail.WriteJSON(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
 		return err
 	}
-	result, err := s.enterSwiftly(ctx, c, x, req, stdio)
-	if errors.Is(err, jail.ErrUnfit) {
-		result, err = s.help(ctx, "exec", x.dir, req, stdio, theirs)
-	}
+	result, err := s.begin(ctx, c, x, req, stdio, theirs)
 	if err != nil {
 		return err
 	}
@@ -127,6 +124,18 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 	}
 	s.watchSession(x, result)
 	return nil
+}
+
+// begin starts the session's process by the way that fits it.
+func (s *Supervisor) begin(ctx context.Context, c *container, x *session, req jail.Request, stdio [3]*os.File, console *os.File) (jail.Result, error) {
+	if foreign(c) {
+		return s.help(ctx, "foreign-exec", x.dir, s.foreignRequest(c, req), stdio, console)
+	}
+	result, err := s.enterSwiftly(ctx, c, x, req, stdio)
+	if errors.Is(err, jail.ErrUnfit) {
+		result, err = s.help(ctx, "exec", x.dir, req, stdio, console)
+	}
+	return result, err
 }
 
 func (s *Supervisor) watchSession(x *session, r jail.Result) {
@@ -140,7 +149,7 @@ func (s *Supervisor) watchSession(x *session, r jail.Result) {
 		_ = sendPidfd(pidfd, syscall.SIGKILL, 0)
 	}
 	s.mu.Unlock()
-	s.watchProcess(r.Pid, r.StartTime, pidfd, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
+	s.watchResult(r, pidfd, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
 }
 
 func (s *Supervisor) sessionEnded(x *session, e hold.Exit, reason string) {

@@ -38,7 +38,7 @@ func Main(ctx context.Context, version string, args []string) error {
 	}
 	unix.CloseOnExec(fd)
 	s.keeper = hold.New(os.NewFile(uintptr(fd), "keeper"))
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	return run.With(ctx, func(sc *run.Scope) error {
@@ -85,7 +85,7 @@ func newSupervisor(version string, args []string) (*Supervisor, int, error) {
 }
 
 // open takes everything back that the last shim left, or makes it.
-func (s *Supervisor) open() error {
+func (s *Supervisor) open(ctx context.Context) error {
 	if err := wipeAfterReboot(s.runDir); err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *Supervisor) open() error {
 	if err := s.openListener(held); err != nil {
 		return err
 	}
-	if err := s.recover(held); err != nil {
+	if err := s.recover(ctx, held); err != nil {
 		return err
 	}
 	for name, f := range held { // of containers that were being deleted

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,7 +28,7 @@ func wipeAfterReboot(runDir string) error {
 	if err == nil && string(old) == string(boot) {
 		return nil
 	}
-	for _, sub := range []string{"c", "x", "lc", "logs"} {
+	for _, sub := range []string{"c", "x", "lc", "oci", "logs"} {
 		if err := os.RemoveAll(filepath.Join(runDir, sub)); err != nil {
 			return err
 		}
@@ -37,7 +38,7 @@ func wipeAfterReboot(runDir string) error {
 
 // recover reads all records and finds the containers again. No call is served and nothing else runs yet, except that
 // ends of processes may be told by watches already.
-func (s *Supervisor) recover(held map[string]*os.File) error {
+func (s *Supervisor) recover(ctx context.Context, held map[string]*os.File) error {
 	entries, err := os.ReadDir(filepath.Join(s.runDir, "c"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -69,7 +70,7 @@ func (s *Supervisor) recover(held map[string]*os.File) error {
 		s.mu.Lock()
 		s.containers[c.rec.Request.ID], s.slots[c.rec.Slot] = c, true
 		s.mu.Unlock()
-		s.readopt(c, held)
+		s.readopt(ctx, c, held)
 	}
 	s.recoverSessions()
 	return nil
@@ -94,12 +95,12 @@ func (s *Supervisor) readRecord(id string) (*container, error) {
 }
 
 // readopt brings one container back to where it was, or undoes a creation that was not finished.
-func (s *Supervisor) readopt(c *container, held map[string]*os.File) {
+func (s *Supervisor) readopt(ctx context.Context, c *container, held map[string]*os.File) {
 	id := c.rec.Request.ID
 	result, err := s.helperResult(filepath.Join(c.dir, createDir))
 	if err != nil || result.Error != "" || c.rec.Terminal && held[heldName(id, heldConsole)] == nil && !s.everStarted(c) {
 		s.log.Info("undoing an unfinished creation", "container", id)
-		s.undo(c)
+		s.undo(ctx, c)
 		return
 	}
 	c.known = true
@@ -121,7 +122,7 @@ func (s *Supervisor) readopt(c *container, held map[string]*os.File) {
 		s.mu.Unlock()
 	}
 	s.watchContainer(c, result, s.findPidfd(c, held, result))
-	s.finishStart(c, result)
+	s.finishStart(ctx, c, result)
 }
 
 func (s *Supervisor) everStarted(c *container) bool {
@@ -153,10 +154,14 @@ func (s *Supervisor) findPidfd(c *container, held map[string]*os.File, r jail.Re
 }
 
 // finishStart repeats the release of an init whose start was recorded but perhaps not done.
-func (s *Supervisor) finishStart(c *container, r jail.Result) {
+func (s *Supervisor) finishStart(ctx context.Context, c *container, r jail.Result) {
 	s.mu.Lock()
 	pidfd, started := c.pidfd, !c.state.StartedAt.IsZero()
 	s.mu.Unlock()
+	if foreign(c) {
+		s.finishForeign(ctx, c, started && pidfd != nil)
+		return
+	}
 	fifo := s.execFifo(c.rec.Request.ID)
 	if _, err := os.Stat(fifo); err != nil || !started || pidfd == nil {
 		return

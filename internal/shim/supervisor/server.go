@@ -197,8 +197,8 @@ func opSignal(s *Supervisor, _ context.Context, r *request) (any, *os.File, erro
 	return nil, nil, s.signal(r.call.ID, syscall.Signal(req.Signal), req.All)
 }
 
-func opDelete(s *Supervisor, _ context.Context, r *request) (any, *os.File, error) {
-	return nil, nil, s.remove(r.call.ID)
+func opDelete(s *Supervisor, ctx context.Context, r *request) (any, *os.File, error) {
+	return nil, nil, s.remove(ctx, r.call.ID)
 }
 
 func opState(s *Supervisor, _ context.Context, r *request) (any, *os.File, error) {

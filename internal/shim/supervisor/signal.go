@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"syscall"
@@ -39,7 +40,7 @@ func sendPidfd(pidfd *os.File, sig syscall.Signal, flags int) error {
 
 // remove ends a container and everything of it. It is idempotent. A Create of the same container that its caller has
 // given up, and that we have not read yet, is refused afterwards.
-func (s *Supervisor) remove(id string) error {
+func (s *Supervisor) remove(ctx context.Context, id string) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	s.refuse(id)
@@ -49,7 +50,7 @@ func (s *Supervisor) remove(id string) error {
 	}
 	c.op.Lock()
 	defer c.op.Unlock()
-	if err := s.destroy(c); err != nil {
+	if err := s.destroy(ctx, c); err != nil {
 		return fmt.Errorf("container %q: delete: %w", id, err)
 	}
 	return nil

@@ -20,7 +20,7 @@ const startTimeout = time.Minute
 
 // start lets init execute the container's program. The record of the start comes first: repeating a start is harmless,
 // forgetting one is not. An init that ends while it is being started has its end told after its start.
-func (s *Supervisor) start(_ context.Context, id string) error {
+func (s *Supervisor) start(ctx context.Context, id string) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	c, err := s.find(id)
@@ -34,7 +34,7 @@ func (s *Supervisor) start(_ context.Context, id string) error {
 		return err
 	}
 	now := time.Now()
-	err = s.letGo(c, pidfd, now)
+	err = s.letGo(ctx, c, pidfd, now)
 	s.endStart(c, now, err == nil)
 	return err
 }
@@ -54,10 +54,13 @@ func (s *Supervisor) beginStart(c *container) (*os.File, error) {
 	return c.pidfd, nil
 }
 
-func (s *Supervisor) letGo(c *container, pidfd *os.File, now time.Time) error {
+func (s *Supervisor) letGo(ctx context.Context, c *container, pidfd *os.File, now time.Time) error {
 	id := c.rec.Request.ID
 	if err := jail.WriteJSON(filepath.Join(c.dir, startedFile), now); err != nil {
 		return err
+	}
+	if foreign(c) {
+		return s.startForeign(ctx, c)
 	}
 	s.holdFifo(id)
 	defer s.dropFifo(id)

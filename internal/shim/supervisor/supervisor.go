@@ -112,6 +112,7 @@ const (
 func (s *Supervisor) containerDir(id string) string { return filepath.Join(s.runDir, "c", id) }
 func (s *Supervisor) sessionDir(id string) string   { return filepath.Join(s.runDir, "x", id) }
 func (s *Supervisor) jailRoot() string              { return filepath.Join(s.runDir, "lc") }
+func (s *Supervisor) foreignRoot() string           { return filepath.Join(s.runDir, "oci") }
 
 // Names under which the keeper holds a container's files.
 func heldName(id, what string) string { return id + "/" + what }

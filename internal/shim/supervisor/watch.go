@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/shim/hold"
+	"minato.dev/minato/internal/shim/jail"
 )
 
 // A watch waits for the end of one process. The keeper's ring tells the status of the keeper's own children; of a
@@ -18,6 +19,15 @@ type watch struct {
 	token  int32
 	orphan bool
 	fire   func(x hold.Exit, reason string)
+}
+
+// watchResult is watchProcess for what a helper has started, who may have seen the end already.
+func (s *Supervisor) watchResult(r jail.Result, pidfd *os.File, fire func(hold.Exit, string)) {
+	if x := r.Exit; x != nil {
+		fire(hold.Exit{Pid: r.Pid, StartTime: r.StartTime, When: x.When, Code: x.Code, Signal: x.Signal}, "")
+		return
+	}
+	s.watchProcess(r.Pid, r.StartTime, pidfd, fire)
 }
 
 const lost = "exit status lost: the process ended while neither shim nor keeper was there to see it"
