@@ -89,6 +89,7 @@ func (b Builder) once(ctx context.Context, stamp, name string, args ...string) e
 			return nil
 		}
 	}
+	b.Log.Info("building", "program", name)
 	start := time.Now()
 	args[len(args)-2] = out
 	if _, err := b.goTool(ctx, args...); err != nil {

@@ -76,7 +76,9 @@ func (s Suite) phase(ctx context.Context, name string, tests []string, procs int
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = time.Minute
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	told := s.tell(log.Name(), len(tests))
 	runErr := cmd.Run()
+	told()
 	if cmd.Process != nil { // whoever is left of the group
 		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err

@@ -14,7 +14,7 @@ import (
 )
 
 // report writes the ratchet, the README's count and a list of failures, prints what changed, and returns an error when a
-// test that had passed fails, in this run and once more by itself.
+// test that had passed fails, in this run and twice more by itself.
 func (o options) report(book ratchet.Book, seen, again map[string]suite.Result, file string) error {
 	states := map[string]ratchet.State{}
 	count := map[ratchet.State]int{}
@@ -29,7 +29,7 @@ func (o options) report(book ratchet.Book, seen, again map[string]suite.Result, 
 		if second, ok := again[test]; ok {
 			states[test] = second.State
 			if second.State == ratchet.Passed {
-				fmt.Println("flaky, passed the second time:", test)
+				fmt.Printf("flaky, passed when run again by itself: %s: %s\n", test, r.Failure)
 			}
 		}
 	}

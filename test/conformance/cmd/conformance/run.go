@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,7 +32,10 @@ func (o options) run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	unlock, err := lock(filepath.Join(o.cache, "lock"))
+	if err := o.room(); err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, filepath.Join(o.cache, "lock"), log)
 	if err != nil {
 		return err
 	}
@@ -143,31 +147,52 @@ func (o options) listed(book ratchet.Book) (map[string]bool, error) {
 	return names, nil
 }
 
-// again runs once more, alone, whatever had passed in an earlier run and failed in this one, and returns the new results:
-// a cluster that misbehaves now and then is told apart from one that lost something.
+// again runs whatever had passed in an earlier run and failed in this one once more, one test at a time, and what fails then
+// a last time. It returns the newest result of each: a machine that stumbles now and then is told apart from a cluster that
+// lost something, which fails three times in a row.
 func (o options) again(ctx context.Context, s suite.Suite, book ratchet.Book, seen map[string]suite.Result) (map[string]suite.Result, error) {
-	var lost []ratchet.Entry
-	for _, e := range book {
-		if e.State == ratchet.Passed && seen[e.Test].State == ratchet.Failed {
-			lost = append(lost, e)
-		}
-	}
-	if len(lost) == 0 || ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
+	newest := map[string]suite.Result{}
 	s.Procs = 1
-	return s.Run(ctx, "again-", lost, o.limit)
+	for _, phase := range []string{"again-", "last-"} {
+		var lost []ratchet.Entry
+		for _, e := range book {
+			if e.State == ratchet.Passed && seen[e.Test].State == ratchet.Failed {
+				lost = append(lost, e)
+				fmt.Printf("failed, is run again by itself: %s: %s\n", e.Test, seen[e.Test].Failure)
+			}
+		}
+		if len(lost) == 0 || ctx.Err() != nil {
+			return newest, ctx.Err()
+		}
+		var err error
+		if seen, err = s.Run(ctx, phase, lost, o.limit); err != nil {
+			return newest, err
+		}
+		maps.Copy(newest, seen)
+	}
+	return newest, nil
 }
 
-// lock keeps two runs from sharing a cache.
-func lock(file string) (func(), error) {
+// lock waits until no other run uses the cache.
+func lock(ctx context.Context, file string, log *slog.Logger) (func(), error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		log.Info("another run uses this cache; waiting for it (-cache names another)", "lock", file)
+		got := make(chan error, 1)
+		go func() { got <- syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }()
+		select {
+		case err = <-got:
+		case <-ctx.Done():
+			return nil, ctx.Err() // the process ends, and the wait with it
+		}
+	}
+	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w; another run uses this cache: wait for it, or give -cache", file, err)
+		return nil, fmt.Errorf("lock %s: %w", file, err)
 	}
 	return func() { f.Close() }, nil
 }
