@@ -85,7 +85,8 @@ func spawn(cfg cluster.Config, f *upFlags, log *os.File) (phases *os.File, pid i
 	args := []string{"up", "--detach=false", "--data-dir", cfg.DataDir, "--port", fmt.Sprint(cfg.Port), "--bind-address", cfg.BindAddress,
 		"--log-level", f.logLevel, "--merge-kubeconfig=false", "--node-name", cfg.NodeName}
 	for flag, v := range map[string]string{"--node-ip": cfg.NodeIP, "--pod-cidr": cfg.PodCIDR, "--service-cidr": cfg.ServiceCIDR, "--context": cfg.Context, "--registries-dir": cfg.Registries,
-		"--registries-file": cfg.RegistriesFile, "--image-credential-provider-config": cfg.CredentialConfig, "--image-credential-provider-bin-dir": cfg.CredentialDir} {
+		"--registries-file": cfg.RegistriesFile, "--image-credential-provider-config": cfg.CredentialConfig, "--image-credential-provider-bin-dir": cfg.CredentialDir,
+		"--runtime-handlers": cfg.RuntimeHandlers} {
 		if v != "" {
 			args = append(args, flag, v)
 		}

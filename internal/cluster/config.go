@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+	"minato.dev/minato/internal/runtime"
 )
 
 // DefaultDataDir is where a cluster lives unless it is told otherwise.
@@ -35,9 +36,12 @@ type Config struct {
 	// CredentialConfig and CredentialDir are the kubelet's credential providers: a CredentialProviderConfig and where the
 	// programs are that it names; empty: none.
 	CredentialConfig, CredentialDir string
-	Context                         string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
-	Version                         string
-	Log                             *slog.Logger
+	// RuntimeHandlers are other OCI runtimes by the names that RuntimeClasses give them: "name=/path,name=/path". crun and
+	// runc are found without it.
+	RuntimeHandlers string
+	Context         string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
+	Version         string
+	Log             *slog.Logger
 }
 
 // Complete fills in defaults and checks everything that can be checked without touching the machine.
@@ -99,6 +103,9 @@ func (c Config) check() error {
 		if ip, err := netip.ParseAddr(c.NodeIP); err != nil || !ip.Is4() || ip.IsLoopback() || ip.IsUnspecified() {
 			errs = append(errs, fmt.Errorf("--node-ip %q: must be an IPv4 address of this machine other than loopback", c.NodeIP))
 		}
+	}
+	if _, err := runtime.CheckHandlers(c.RuntimeHandlers); err != nil {
+		errs = append(errs, fmt.Errorf("--runtime-handlers: %w", err))
 	}
 	for flag, v := range map[string]string{"--pod-cidr": c.PodCIDR, "--service-cidr": c.ServiceCIDR} {
 		if v == "" {

@@ -109,10 +109,14 @@ func (a *assembly) runtimeConfig(images *image.Store, net *network.Network) (run
 	if err != nil {
 		return runtime.Config{}, err
 	}
+	handlers, err := runtime.CheckHandlers(a.cfg.RuntimeHandlers)
+	if err != nil {
+		return runtime.Config{}, err
+	}
 	log := a.log.With("room", "runtime")
 	return runtime.Config{
 		Root: a.paths.runtime(), RunDir: a.paths.Run + "/runtime", Socket: a.paths.CRISocket(),
-		Shim: helper, Images: images, Network: net, Version: a.cfg.Version, Log: log, Reach: reach,
+		Shim: helper, Images: images, Network: net, Version: a.cfg.Version, Log: log, Reach: reach, Handlers: handlers,
 	}, nil
 }
 

@@ -23,6 +23,9 @@ type Config struct {
 	Streaming string // host:port that exec, attach and port-forward are streamed on; "": 127.0.0.1:0
 	Version   string // of this program, for the Version verb; semver
 	Log       *slog.Logger
+	// Handlers are other OCI runtimes by the names that RuntimeClasses give them: paths of programs, or names that are
+	// looked up on the PATH. See CheckHandlers; our own runtime needs none.
+	Handlers map[string]string
 	// PodCIDR is told the pod range that the kubelet learns (UpdateRuntimeConfig); nil where the range is fixed.
 	PodCIDR func(ctx context.Context, cidr string) error
 	// Reach is told of each step; nil outside of tests.

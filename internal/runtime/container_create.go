@@ -25,6 +25,9 @@ func (s *Server) CreateContainer(ctx context.Context, r *api.CreateContainerRequ
 	if err := s.checkContainer(p, r.GetConfig()); err != nil {
 		return nil, err
 	}
+	if err := s.checkMountsOf(ctx, p, r.GetConfig()); err != nil {
+		return nil, err
+	}
 	unlockPod, err := s.locks.lock(ctx, reserving(p.ID))
 	if err != nil {
 		return nil, err

@@ -42,8 +42,12 @@ func (s *Server) StartContainer(ctx context.Context, r *api.StartContainerReques
 
 // startProcess makes and runs the process and records it. The caller holds the container's lock.
 func (s *Server) startProcess(ctx context.Context, rec *ledger.Container) error {
+	program, err := s.programOf(rec)
+	if err != nil {
+		return err
+	}
 	client := s.shim.Load()
-	pid, err := client.Create(ctx, shim.CreateRequest{ID: rec.ID, Bundle: s.cfg.bundleDir(rec.ID), LogPath: rec.LogPath,
+	pid, err := client.Create(ctx, shim.CreateRequest{ID: rec.ID, Bundle: s.cfg.bundleDir(rec.ID), LogPath: rec.LogPath, Runtime: program,
 		Stdin: rec.Config.GetStdin(), StdinOnce: rec.Config.GetStdinOnce(), KeepEarly: rec.Config.GetAnnotations()[KeepEarly] != "",
 		LogMaxSize: logMaxSize(rec.Config.GetAnnotations()), LogMaxFiles: logFiles})
 	if err == nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
-	"minato.dev/minato/internal/runtime/pin"
 )
 
 // Name is what Version and Status call this runtime.
@@ -25,9 +24,8 @@ func (s *Server) Status(ctx context.Context, r *api.StatusRequest) (*api.StatusR
 		}},
 		Features: &api.RuntimeFeatures{SupplementalGroupsPolicy: true, MountOptions: true},
 	}
-	for _, h := range handlers {
-		resp.RuntimeHandlers = append(resp.RuntimeHandlers, &api.RuntimeHandler{Name: h,
-			Features: &api.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: true, UserNamespaces: pin.CanShift()}})
+	for _, h := range s.handlers() {
+		resp.RuntimeHandlers = append(resp.RuntimeHandlers, &api.RuntimeHandler{Name: h, Features: s.features(ctx, h)})
 	}
 	if r.GetVerbose() {
 		info, err := json.Marshal(map[string]any{"root": s.cfg.Root, "runDir": s.cfg.RunDir, "cgroupV2": s.cgroups.V2(),

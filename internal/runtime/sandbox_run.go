@@ -22,6 +22,9 @@ func (s *Server) RunPodSandbox(ctx context.Context, r *api.RunPodSandboxRequest)
 	if err := checkSandbox(r); err != nil {
 		return nil, err
 	}
+	if err := s.checkHandler(r); err != nil {
+		return nil, err
+	}
 	rec, again, err := s.reserveSandbox(r)
 	if err != nil {
 		return nil, err
@@ -68,16 +71,11 @@ func nameOf(c *api.PodSandboxConfig) string {
 	return c.GetMetadata().GetNamespace() + "/" + c.GetMetadata().GetName()
 }
 
-// handlers are the names under which RuntimeClasses and clients know the one way that we run containers.
-var handlers = []string{"", "runc"}
-
 func checkSandbox(r *api.RunPodSandboxRequest) error {
 	c := r.GetConfig()
 	switch {
 	case c.GetMetadata().GetName() == "" || c.GetMetadata().GetUid() == "":
 		return invalid("sandbox config: metadata with name and uid must be given")
-	case r.GetRuntimeHandler() != "" && r.GetRuntimeHandler() != "runc":
-		return invalid("no runtime for %q is configured: this node has %q", r.GetRuntimeHandler(), handlers[1:])
 	case modes(c).GetPid() == api.NamespaceMode_TARGET || modes(c).GetNetwork() > api.NamespaceMode_NODE || modes(c).GetIpc() > api.NamespaceMode_NODE:
 		return invalid("sandbox config: namespace modes must be POD, CONTAINER or NODE")
 	case !hostNetwork(c) && len(c.GetHostname()) > 64:
@@ -108,7 +106,7 @@ func (s *Server) reserveSandbox(r *api.RunPodSandboxRequest) (rec *ledger.Sandbo
 		if !proto.Equal(old.Config.GetMetadata(), r.GetConfig().GetMetadata()) {
 			continue
 		}
-		if old.Intent == ledger.Kept && proto.Equal(old.Config.PodSandboxConfig, r.GetConfig()) && s.ready(old) {
+		if old.Intent == ledger.Kept && proto.Equal(old.Config.PodSandboxConfig, r.GetConfig()) && old.Handler == r.GetRuntimeHandler() && s.ready(old) {
 			return old, true, nil
 		}
 		return nil, false, &coded{codes.AlreadyExists, fmt.Sprintf("pod sandbox %s attempt %d exists as %s (%s)",

@@ -36,20 +36,21 @@ type Server struct {
 	sandboxes  *ledger.Book[ledger.Sandbox]
 	containers *ledger.Book[ledger.Container]
 
-	shim     atomic.Pointer[shim.Client]
-	locks    keyed       // one verb at a time for each sandbox or container
-	naming   sync.Mutex  // held from the look for a name until its record is there
-	exits    announcer   // wakes those who wait for a container's end
-	events   hub         // GetContainerEvents
-	samples  samples     // the last CPU reading of each cgroup
-	layers   layerSizes  // the last walk of each writable layer
-	net      networkGate // whether the pod network stands
-	mending  *mending    // what could not be finished, and is tried again
-	health   health      // whether the shim answers
-	streams  streamer    // exec, attach, port-forward
-	podCIDR  atomic.Pointer[string]
-	failAt   func(point string) error // tests: dies at a point
-	duration func(point string)       // tests: told when a point is reached
+	shim      atomic.Pointer[shim.Client]
+	locks     keyed       // one verb at a time for each sandbox or container
+	naming    sync.Mutex  // held from the look for a name until its record is there
+	exits     announcer   // wakes those who wait for a container's end
+	events    hub         // GetContainerEvents
+	samples   samples     // the last CPU reading of each cgroup
+	abilities abilities   // what other OCI runtimes can do
+	layers    layerSizes  // the last walk of each writable layer
+	net       networkGate // whether the pod network stands
+	mending   *mending    // what could not be finished, and is tried again
+	health    health      // whether the shim answers
+	streams   streamer    // exec, attach, port-forward
+	podCIDR   atomic.Pointer[string]
+	failAt    func(point string) error // tests: dies at a point
+	duration  func(point string)       // tests: told when a point is reached
 }
 
 // New opens the ledger in cfg.Root. It starts nothing and changes nothing in the kernel.

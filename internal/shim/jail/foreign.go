@@ -92,6 +92,13 @@ func foreignExec(dir string, r Request) (Result, error) {
 	}
 	process := merge(own, r.Exec)
 	process.Terminal = r.Terminal
+	if err := restrictOOMScore(process); err != nil {
+		return Result{}, err
+	}
+	// Some runtimes leave a session's score at what they have themselves.
+	if err := os.WriteFile("/proc/self/oom_score_adj", strconv.AppendInt(nil, int64(*process.OOMScoreAdj), 10), 0); err != nil {
+		return Result{}, err
+	}
 	if err := WriteJSON(filepath.Join(dir, processFile), process); err != nil {
 		return Result{}, err
 	}

@@ -1,0 +1,128 @@
+package runtime
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	api "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// TestHandlers: pods of other OCI runtimes live as ours do, through a kill of the runtime too.
+func TestHandlers(t *testing.T) {
+	m := newMachine(t)
+	m.stop()
+	m.cfg.Handlers = DefaultHandlers
+	m.start()
+	for _, handler := range []string{"crun", "runc"} {
+		t.Run(handler, func(t *testing.T) { m.handlerStory(t, handler) })
+	}
+}
+
+func (m *machine) handlerStory(t *testing.T, handler string) {
+	pc := m.pod()
+	pc.Linux.SecurityContext.NamespaceOptions.Pid = api.NamespaceMode_POD
+	r, err := m.RunPodSandbox(m.ctx(), &api.RunPodSandboxRequest{Config: pc, RuntimeHandler: handler})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := shell("c", "echo begun; cat /etc/hostname; trap 'echo asked; exit 3' TERM; while true; do sleep 1; done")
+	c.Linux.SecurityContext.NamespaceOptions.Pid = api.NamespaceMode_POD
+	c.Linux.Resources.MemoryLimitInBytes, c.Linux.Resources.CpuShares, c.Linux.Resources.OomScoreAdj = 64<<20, 512, 900
+	id := m.create(r.PodSandboxId, pc, c)
+	m.begin(id)
+	eventually(t, "it speaks", func() bool { return m.output(id) == "begun\n"+pc.Hostname+"\n" })
+	program, err := m.server.program(handler)
+	if err != nil || filepath.Base(program) != handler {
+		t.Errorf("program %q, %v", program, err)
+	}
+	if made, err := filepath.Glob(filepath.Join(m.cfg.Shim.RunDir, "oci", id)); len(made) != 1 || err != nil {
+		t.Errorf("%s knows nothing of it: %v", handler, err)
+	}
+	out, code := m.exec(id, "sh", "-c", "cat /proc/self/oom_score_adj; grep -c Seccomp:.2 /proc/self/status; touch /proc/sys/x 2>&1; exit 5")
+	if code != 5 || !strings.HasPrefix(out, "900\n1\n") || !strings.Contains(out, "/proc/sys/x") {
+		t.Errorf("exec: %d %q", code, out)
+	}
+	m.restart()
+	if _, err := m.UpdateContainerResources(m.ctx(), &api.UpdateContainerResourcesRequest{ContainerId: id,
+		Linux: &api.LinuxContainerResources{MemoryLimitInBytes: 96 << 20}}); err != nil {
+		t.Error(err)
+	}
+	if got := m.status(id).Resources.GetLinux().GetMemoryLimitInBytes(); got != 96<<20 {
+		t.Errorf("memory limit %d", got)
+	}
+	stats, err := m.ContainerStats(m.ctx(), &api.ContainerStatsRequest{ContainerId: id})
+	if err != nil || stats.Stats.GetMemory().GetWorkingSetBytes().GetValue() == 0 || stats.Stats.GetCpu().GetUsageCoreNanoSeconds().GetValue() == 0 {
+		t.Errorf("stats %v, %v", stats, err)
+	}
+	if _, err := m.StopContainer(m.ctx(), &api.StopContainerRequest{ContainerId: id, Timeout: 15}); err != nil {
+		t.Fatal(err)
+	}
+	if st := m.status(id); st.ExitCode != 3 || !strings.HasSuffix(m.output(id), "asked\n") {
+		t.Errorf("%v, log %q", st, m.output(id))
+	}
+	missing := m.create(r.PodSandboxId, pc, &api.ContainerConfig{Metadata: &api.ContainerMetadata{Name: "missing"}, Image: c.Image, Command: []string{"nosuch"}})
+	if _, err := m.StartContainer(m.ctx(), &api.StartContainerRequest{ContainerId: missing}); err == nil || !strings.Contains(err.Error(), "nosuch") {
+		t.Errorf("a program that is not there: %v", err)
+	}
+	if st := m.status(missing); st.Reason != "StartError" || st.ExitCode != 128 {
+		t.Errorf("%v", st)
+	}
+	if st, err := m.PodSandboxStatus(m.ctx(), &api.PodSandboxStatusRequest{PodSandboxId: r.PodSandboxId}); err != nil || st.Status.RuntimeHandler != handler {
+		t.Errorf("%v, %v", st, err)
+	}
+	m.remove(r.PodSandboxId)
+	nothingLeft(t, m, "a pod of "+handler)
+	if left, _ := os.ReadDir(filepath.Join(m.cfg.Shim.RunDir, "oci")); len(left) > 0 {
+		t.Errorf("left of %s: %v", handler, left)
+	}
+}
+
+// TestHandlerNames: what is offered is what is installed now, and what is not is told how to be mended.
+func TestHandlerNames(t *testing.T) {
+	dir := t.TempDir()
+	asked := filepath.Join(dir, "asked")
+	program := "#!/bin/sh\necho $@ >>" + asked + "\necho '{\"mountOptions\": [\"ro\", \"rro\"]}'\n"
+	s := &Server{cfg: Config{Handlers: map[string]string{"able": filepath.Join(dir, "able"), "later": filepath.Join(dir, "later"), "runc": filepath.Join(dir, "runc")}}}
+	for _, c := range []struct{ handler, words string }{
+		{"later", "install it (on Debian: apt-get install later)"}, {"unknown", `no runtime for "unknown" is configured: this node has`}} {
+		if _, err := s.program(c.handler); err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: %v", c.handler, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "able"), []byte(program), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(s.handlers(), " "); got != " minato runc able" {
+		t.Errorf("handlers %q", got)
+	}
+	for range 2 { // it is asked once
+		if f := s.features(t.Context(), "able"); !f.RecursiveReadOnlyMounts || f.UserNamespaces {
+			t.Errorf("features %v", f)
+		}
+	}
+	if text, err := os.ReadFile(asked); string(text) != "features\n" {
+		t.Errorf("asked %q, %v", text, err)
+	}
+	users := &api.PodSandboxConfig{Linux: &api.LinuxPodSandboxConfig{SecurityContext: &api.LinuxSandboxSecurityContext{
+		NamespaceOptions: &api.NamespaceOption{UsernsOptions: &api.UserNamespace{Mode: api.NamespaceMode_POD}}}}}
+	if err := s.checkHandler(&api.RunPodSandboxRequest{Config: users, RuntimeHandler: "able"}); err == nil || !strings.Contains(err.Error(), "user namespaces") {
+		t.Errorf("a user namespace: %v", err)
+	}
+	if path, err := s.program("runc"); path != "" || err != nil {
+		t.Errorf("runc that is not installed is our own: %q, %v", path, err)
+	}
+}
+
+func TestCheckHandlers(t *testing.T) {
+	got, err := CheckHandlers(" crun=/opt/crun, youki=/usr/bin/youki,")
+	if err != nil || len(got) != 3 || got["crun"] != "/opt/crun" || got["youki"] != "/usr/bin/youki" || got["runc"] != "runc" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"crun", "=/x", "x=relative", "minato=/x"} {
+		if _, err := CheckHandlers(bad); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
