@@ -67,7 +67,7 @@ func (o options) run(ctx context.Context, log *slog.Logger) (err error) {
 	}
 	s.Kubeconfig, s.Command = h.Kubeconfig(), h.Command
 	seen, runErr := s.Run(ctx, "", tests, o.limit)
-	again, err := o.again(ctx, s, book, seen)
+	again, err := o.again(ctx, log, s, book, seen)
 	runErr = errors.Join(runErr, err)                  // what an interrupted run has seen is kept
 	if book, err = ratchet.Read(results); err != nil { // somebody may have written reasons into it meanwhile
 		return errors.Join(runErr, err)
@@ -147,10 +147,13 @@ func (o options) listed(book ratchet.Book) (map[string]bool, error) {
 	return names, nil
 }
 
+// byChance is how many tests may fail of a run before nobody believes that the machine stumbled.
+const byChance = 30
+
 // again runs whatever had passed in an earlier run and failed in this one once more, one test at a time, and what fails then
 // a last time. It returns the newest result of each: a machine that stumbles now and then is told apart from a cluster that
 // lost something, which fails three times in a row.
-func (o options) again(ctx context.Context, s suite.Suite, book ratchet.Book, seen map[string]suite.Result) (map[string]suite.Result, error) {
+func (o options) again(ctx context.Context, log *slog.Logger, s suite.Suite, book ratchet.Book, seen map[string]suite.Result) (map[string]suite.Result, error) {
 	newest := map[string]suite.Result{}
 	s.Procs = 1
 	for _, phase := range []string{"again-", "last-"} {
@@ -158,14 +161,15 @@ func (o options) again(ctx context.Context, s suite.Suite, book ratchet.Book, se
 		for _, e := range book {
 			if e.State == ratchet.Passed && seen[e.Test].State == ratchet.Failed {
 				lost = append(lost, e)
-				fmt.Printf("failed, is run again by itself: %s: %s\n", e.Test, seen[e.Test].Failure)
+				fmt.Printf("failed: %s: %s\n", e.Test, seen[e.Test].Failure)
 			}
 		}
-		if len(lost) == 0 || ctx.Err() != nil {
+		if len(lost) == 0 || len(lost) > byChance || ctx.Err() != nil {
 			return newest, ctx.Err()
 		}
+		log.Info("running by themselves what had passed and failed", "tests", len(lost))
 		var err error
-		if seen, err = s.Run(ctx, phase, lost, o.limit); err != nil {
+		if seen, err = s.Run(ctx, phase, lost, o.limit/3); err != nil {
 			return newest, err
 		}
 		maps.Copy(newest, seen)
