@@ -84,7 +84,7 @@ func spawn(cfg cluster.Config, f *upFlags, log *os.File) (phases *os.File, pid i
 	defer w.Close()
 	args := []string{"up", "--detach=false", "--data-dir", cfg.DataDir, "--port", fmt.Sprint(cfg.Port), "--bind-address", cfg.BindAddress,
 		"--log-level", f.logLevel, "--merge-kubeconfig=false", "--node-name", cfg.NodeName}
-	for flag, v := range map[string]string{"--node-ip": cfg.NodeIP, "--pod-cidr": cfg.PodCIDR, "--service-cidr": cfg.ServiceCIDR, "--context": cfg.Context, "--registries-dir": cfg.Registries,
+	for flag, v := range map[string]string{"--node-ip": cfg.NodeIP, "--join": cfg.Join, "--pod-cidr": cfg.PodCIDR, "--service-cidr": cfg.ServiceCIDR, "--context": cfg.Context, "--registries-dir": cfg.Registries,
 		"--registries-file": cfg.RegistriesFile, "--image-credential-provider-config": cfg.CredentialConfig, "--image-credential-provider-bin-dir": cfg.CredentialDir,
 		"--runtime-handlers": cfg.RuntimeHandlers} {
 		if v != "" {
@@ -95,6 +95,9 @@ func spawn(cfg cluster.Config, f *upFlags, log *os.File) (phases *os.File, pid i
 	c.Stdout, c.Stderr = log, log
 	c.ExtraFiles = []*os.File{w}
 	c.Env = append(os.Environ(), phasePipe+"=3")
+	if cfg.Token != "" {
+		c.Env = append(c.Env, tokenVariable+"="+cfg.Token)
+	}
 	c.Dir = "/"
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.Start(); err != nil {

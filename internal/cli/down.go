@@ -29,6 +29,7 @@ What was asked of the cluster stays in the data directory; the next ` + "`minato
 			if err := cluster.EnterNetns(data); err != nil {
 				return err
 			}
+			id, _ := cluster.ReadIdentity(data) // where there is none, Down says so
 			log := slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			found, err := cluster.Down(c.Context(), cluster.Config{DataDir: e.data, Version: e.version, Log: log}, purge,
 				func(what string) { fmt.Fprintln(e.out, " ", what) })
@@ -38,6 +39,8 @@ What was asked of the cluster stays in the data directory; the next ` + "`minato
 			switch {
 			case !found:
 				fmt.Fprintf(e.out, "No cluster was ever started in %s.\n", e.data)
+			case id.Agent():
+				fmt.Fprintf(e.out, "The node is down. `kubectl delete node %s` takes it out of the cluster at %s.\n", id.NodeName, id.Server)
 			case purge:
 				fmt.Fprintf(e.out, "The cluster and its data are gone.\n")
 			default:

@@ -19,6 +19,9 @@ const defaultConfigFile = "/etc/minato/config.yaml"
 // dataDirVariable names the cluster for every verb that is not told by flag.
 const dataDirVariable = "MINATO_DATA_DIR"
 
+// tokenVariable has the token of a joining machine, which does not belong where everybody sees it.
+const tokenVariable = "MINATO_TOKEN"
+
 func defaultDataDir() string {
 	if dir := os.Getenv(dataDirVariable); dir != "" {
 		return dir

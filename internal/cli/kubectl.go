@@ -28,6 +28,9 @@ func (e *env) kubectl() *cobra.Command {
 			}
 			config := cluster.Paths{Data: data}.AdminKubeconfig()
 			if _, err := os.Stat(config); err != nil && !clusterless(rest) {
+				if id, err := cluster.ReadIdentity(data); err == nil && id.Agent() {
+					return fmt.Errorf("%s is a node of the cluster at %s and has no administrator: run kubectl there, or with a kubeconfig from there", data, id.Server)
+				}
 				return fmt.Errorf("no cluster in %s; start one with `minato up`", data)
 			}
 			environ := append(os.Environ(), "KUBECONFIG="+config)

@@ -18,13 +18,14 @@ type report struct {
 	Running    bool   `json:"running"`
 	Pid        int    `json:"pid,omitempty"`
 	Server     string `json:"server"`
-	Kubeconfig string `json:"kubeconfig"`
-	Context    string `json:"context"`
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	Context    string `json:"context,omitempty"`
 	Node       string `json:"node"`
 	PodCIDR    string `json:"podCIDR"`
 	Services   string `json:"serviceCIDR"`
 	DNS        string `json:"dns"`
 	DataDir    string `json:"dataDir"`
+	Agent      bool   `json:"agent,omitempty"` // a node whose control plane is elsewhere, at Server
 	Log        string `json:"log"`
 }
 
@@ -51,6 +52,9 @@ func (e *env) status() *cobra.Command {
 			r := report{Running: pid != 0, Pid: pid, Server: fmt.Sprintf("https://127.0.0.1:%d", id.Port), Kubeconfig: paths.AdminKubeconfig(),
 				Context: id.Context, Node: id.NodeName, PodCIDR: id.PodCIDR.String(), Services: id.ServiceCIDR.String(),
 				DNS: id.DNSIP().String(), DataDir: e.data, Log: paths.Log()}
+			if id.Agent() {
+				r.Agent, r.Server, r.Kubeconfig, r.PodCIDR = true, id.Server, "", id.Share.String()
+			}
 			if err := e.printStatus(r, output); err != nil {
 				return err
 			}
@@ -80,9 +84,15 @@ func (e *env) printStatus(r report, output string) error {
 		state = fmt.Sprintf("running (process %d)", r.Pid)
 	}
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{{"cluster", state}, {"API", r.Server}, {"kubeconfig", r.Kubeconfig}, {"context", r.Context}, {"node", r.Node},
+	what := "cluster"
+	if r.Agent {
+		what = "agent"
+	}
+	for _, row := range [][2]string{{what, state}, {"API", r.Server}, {"kubeconfig", r.Kubeconfig}, {"context", r.Context}, {"node", r.Node},
 		{"pods", r.PodCIDR}, {"Services", r.Services}, {"DNS", r.DNS}, {"data", r.DataDir}, {"log", r.Log}} {
-		fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+		if row[1] != "" {
+			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+		}
 	}
 	return w.Flush()
 }

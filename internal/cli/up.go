@@ -32,13 +32,16 @@ func (e *env) up() *cobra.Command {
 	f := &upFlags{}
 	c := &cobra.Command{
 		Use:   "up",
-		Short: "Start a cluster on this machine",
+		Short: "Start a cluster on this machine, or join one",
 		Long: `Start a one-node cluster and keep it until it is interrupted, or with --detach leave it running in the background.
+With --join and --token the machine becomes a further node of a cluster that runs elsewhere; both are needed once, and printed by
+` + "`minato token create`" + ` there.
 Containers of an earlier run are adopted. Every flag is also a key of the configuration file and a variable
 MINATO_<FLAG>; the command line wins over the variable, the variable over the file.`,
 		Example: `  minato up                                          in the foreground, until Ctrl-C
   minato up --detach                                 in the background
-  minato up --detach --data-dir /srv/two --port 7443   a second cluster beside the first`,
+  minato up --detach --data-dir /srv/two --port 7443   a second cluster beside the first
+  minato up --detach --join https://10.0.0.1:6443 --token TOKEN   a further node of another machine's cluster`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := settings(c, f.config, true); err != nil {
@@ -58,6 +61,8 @@ MINATO_<FLAG>; the command line wins over the variable, the variable over the fi
 	fl.StringVar(&f.cfg.NodeIP, "node-ip", "", "address of this node (default: that of the default route's link)")
 	fl.StringVar(&f.cfg.PodCIDR, "pod-cidr", "", "range of pod addresses (default: 10.244.0.0/16, or the next that is free)")
 	fl.StringVar(&f.cfg.ServiceCIDR, "service-cidr", "", "range of Service addresses (default: 10.96.0.0/12, or another that is free)")
+	fl.StringVar(&f.cfg.Join, "join", "", "API server of the cluster to join as a further node, https://ADDRESS:PORT")
+	fl.StringVar(&f.cfg.Token, "token", "", "what minato token create printed there; better in MINATO_TOKEN, where others do not see it")
 	fl.StringVar(&f.cfg.Registries, "registries-dir", cluster.DefaultRegistries, "directory of REGISTRY/hosts.toml files, which name mirrors as containerd's do")
 	fl.StringVar(&f.cfg.RegistriesFile, "registries-file", cluster.DefaultRegistriesFile, "mirrors, trust and logins of registries, in the form of k3s's registries.yaml")
 	fl.StringVar(&f.cfg.CredentialConfig, "image-credential-provider-config", "", "CredentialProviderConfig of the kubelet's credential providers")
@@ -78,6 +83,9 @@ func (e *env) runUp(ctx context.Context, f *upFlags) error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
 		return exitError{2, fmt.Errorf("--log-level %q: must be debug, info, warn or error", f.logLevel)}
+	}
+	if err := os.Unsetenv(tokenVariable); err != nil { // it is nothing for those whom this process starts
+		return err
 	}
 	if f.detach {
 		return e.detach(ctx, cfg, f)
@@ -118,6 +126,11 @@ func (e *env) welcome(cfg cluster.Config, merge bool, after time.Duration) {
 	id, err := cluster.ReadIdentity(cfg.DataDir)
 	if err != nil {
 		fmt.Fprintln(e.err, "minato:", err)
+		return
+	}
+	if id.Agent() {
+		fmt.Fprintf(e.out, "\nThe node %s is up after %.2f s: it belongs to the cluster at %s, its pods have %s, its data is in %s.\n\nNext, where that cluster runs:\n  minato kubectl get nodes -o wide\n",
+			id.NodeName, after.Seconds(), id.Server, id.Share, cfg.DataDir)
 		return
 	}
 	paths := cluster.Paths{Data: cfg.DataDir}

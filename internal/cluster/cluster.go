@@ -67,6 +67,13 @@ func Run(ctx context.Context, cfg Config, onPhase func(Phase)) error {
 		return err
 	}
 	defer held.Close()
+	agent, err := isAgent(cfg)
+	if err != nil {
+		return err
+	}
+	if agent {
+		return runAgent(ctx, cfg, start, onPhase)
+	}
 	a, err := assemble(cfg)
 	if err != nil {
 		return err
@@ -128,9 +135,9 @@ func (a *assembly) run(ctx context.Context, l net.Listener) error {
 		{Name: "parts", Run: func(ctx context.Context, ready func()) error {
 			return run.With(ctx, func(s *run.Scope) error {
 				dns := make(chan struct{})
-				s.Go("minds", func(ctx context.Context) error { return a.minds(ctx, p, func() { close(dns) }) })
+				s.Go("minds", func(ctx context.Context) error { return a.minds(ctx, p, n, func() { close(dns) }) })
 				s.Go("kubelet", func(ctx context.Context) error { return a.kubelet(ctx, p, n, func() { a.report("kubelet") }) })
-				s.Go("settle", func(ctx context.Context) error { return a.settle(ctx, p, dns) })
+				s.Go("settle", func(ctx context.Context) error { return a.settle(ctx, p.client(a.pki.Admin, "minato/start"), dns) })
 				ready()
 				return nil
 			})

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,9 +41,12 @@ type Config struct {
 	// RuntimeHandlers are other OCI runtimes by the names that RuntimeClasses give them: "name=/path,name=/path". crun and
 	// runc are found without it.
 	RuntimeHandlers string
-	Context         string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
-	Version         string
-	Log             *slog.Logger
+	// Join is the API server of the cluster to join as an agent, and Token what `minato token create` printed there; empty: a
+	// cluster of its own, or the agent that this data directory already is.
+	Join, Token string
+	Context     string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
+	Version     string
+	Log         *slog.Logger
 }
 
 // Complete fills in defaults and checks everything that can be checked without touching the machine.
@@ -75,6 +80,9 @@ func (c Config) Complete() (Config, error) {
 			return c, fmt.Errorf("%s %q: %w", flag, *path, err)
 		}
 	}
+	if id, err := ReadIdentity(c.DataDir); c.NodeName == "" && err == nil && !id.Provisional {
+		c.NodeName = id.NodeName
+	}
 	if c.NodeName == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -82,7 +90,26 @@ func (c Config) Complete() (Config, error) {
 		}
 		c.NodeName = strings.ToLower(host)
 	}
+	if c.Join, err = serverURL(c.Join); err != nil {
+		return c, err
+	}
 	return c, c.check()
+}
+
+// serverURL checks what --join says and adds the usual port where there is none.
+func serverURL(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		return "", fmt.Errorf("--join %q: must be the server's address as `minato token create` prints it, for example https://10.0.0.1:6443", s)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "6443"
+	}
+	return "https://" + net.JoinHostPort(u.Hostname(), port), nil
 }
 
 func (c Config) check() error {
@@ -104,12 +131,18 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("--node-ip %q: must be an IPv4 address of this machine other than loopback", c.NodeIP))
 		}
 	}
+	if c.Token != "" && c.Join == "" {
+		errs = append(errs, errors.New("--token needs --join with the server's address; `minato token create` prints both"))
+	}
 	if _, err := runtime.CheckHandlers(c.RuntimeHandlers); err != nil {
 		errs = append(errs, fmt.Errorf("--runtime-handlers: %w", err))
 	}
 	for flag, v := range map[string]string{"--pod-cidr": c.PodCIDR, "--service-cidr": c.ServiceCIDR} {
 		if v == "" {
 			continue
+		}
+		if c.Join != "" {
+			errs = append(errs, fmt.Errorf("%s: is the server's to say, not that of a node which joins", flag))
 		}
 		if p, err := netip.ParsePrefix(v); err != nil || !p.Addr().Is4() || p.Masked() != p || p.Bits() > 24 {
 			errs = append(errs, fmt.Errorf("%s %q: must be an IPv4 range of at least 256 addresses, for example 10.244.0.0/16", flag, v))

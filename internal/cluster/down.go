@@ -129,8 +129,10 @@ func (a *assembly) clear(ctx context.Context, step func(string)) error {
 	}
 	services := proxy.New(proxy.Config{NodeName: a.id.NodeName, Table: a.id.serviceTable(), ClusterCIDR: a.id.PodCIDR, Bridge: a.id.Bridge, Log: a.log})
 	errs = append(errs, services.Teardown(ctx), unmountUnder(a.paths.Run), unmountOurs(a.paths.Data),
-		removeUnmounted(a.paths.Run), removeIfEmpty(runRoot), removeCgroups(a.id.cgroup()),
-		pki.RemoveKubeconfig(pki.UserKubeconfigPath(), a.id.Context))
+		removeUnmounted(a.paths.Run), removeIfEmpty(runRoot), removeCgroups(a.id.cgroup()))
+	if !a.id.Agent() {
+		errs = append(errs, pki.RemoveKubeconfig(pki.UserKubeconfigPath(), a.id.Context))
+	}
 	return errors.Join(errs...)
 }
 

@@ -29,6 +29,11 @@ type Identity struct {
 	NodeName    string       `json:"nodeName"`
 	Port        int          `json:"port"`
 	Context     string       `json:"context"`
+	// Server is the API server of an agent, a node that has joined a cluster ("https://10.0.0.1:6443"); empty where the
+	// control plane is here.
+	Server string `json:"server,omitempty"`
+	// Share is the pod range that the cluster has given to an agent; invalid before it has.
+	Share netip.Prefix `json:"nodeCIDR,omitzero"`
 	// Provisional says that only containers without a cluster have used it: the node's name is still open.
 	Provisional bool `json:"provisional,omitempty"`
 }
@@ -42,8 +47,14 @@ func (id Identity) cgroup() string       { return "/minato-" + id.ID }
 func (id Identity) ServiceIP() netip.Addr { return nth(id.ServiceCIDR, 1) }
 func (id Identity) DNSIP() netip.Addr     { return nth(id.ServiceCIDR, 10) }
 
-// nodeCIDR is the node's own share of the pod range: the first /24.
+// Agent reports whether this is a node of a cluster whose control plane is elsewhere.
+func (id Identity) Agent() bool { return id.Server != "" }
+
+// nodeCIDR is the node's own share of the pod range: what it was given, or the first /24.
 func (id Identity) nodeCIDR() netip.Prefix {
+	if id.Share.IsValid() {
+		return id.Share
+	}
 	return netip.PrefixFrom(id.PodCIDR.Addr(), max(24, id.PodCIDR.Bits()))
 }
 
@@ -123,12 +134,17 @@ func (id *Identity) update(c Config, others map[string]claim) (err error) {
 	return nil
 }
 
-func newIdentity(c Config, others map[string]claim) (Identity, error) {
+func freshIdentity(node string) (Identity, error) {
 	raw := make([]byte, 4)
-	if _, err := rand.Read(raw); err != nil {
-		return Identity{}, err
+	_, err := rand.Read(raw)
+	return Identity{ID: hex.EncodeToString(raw), NodeName: node, KubeletPort: 10250}, err
+}
+
+func newIdentity(c Config, others map[string]claim) (Identity, error) {
+	id, err := freshIdentity(c.NodeName)
+	if err != nil {
+		return id, err
 	}
-	id := Identity{ID: hex.EncodeToString(raw), NodeName: c.NodeName, KubeletPort: 10250}
 	used, err := usedRanges()
 	if err != nil {
 		return id, err

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -26,7 +27,8 @@ import (
 // node is the node's ground: pod network, images and container runtime. It needs no API server.
 type node struct {
 	a   *assembly
-	cri *cri.Client // set before ready
+	cri *cri.Client      // set before ready
+	net *network.Network // set before ready
 
 	keeper   *container.Keeper // set before ready
 	visitors *visitors         // of a host; nil in a cluster
@@ -42,6 +44,7 @@ func (n *node) run(ctx context.Context, ready func()) error {
 	if err := net.Ensure(ctx); err != nil {
 		return fmt.Errorf("pod network: %w", err)
 	}
+	n.net = net
 	images, err := n.a.images(ctx)
 	if err != nil {
 		return err
@@ -128,34 +131,42 @@ func (a *assembly) shimConfig() (shim.Config, error) {
 
 // kubelet runs the node's agent with the node's own identity and mirrors.
 func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func()) error {
-	c := p.client(a.pki.Node, "minato/kubelet")
-	pool := x509.NewCertPool()
-	pool.AddCert(a.pki.CA.Leaf())
-	return withViews(ctx, c, a.log, func(s *run.Scope, vs *client.Views) error {
-		rec := client.NewRecorder(c, a.log, "kubelet", a.id.NodeName)
-		reach, err := failpoint.Parse(os.Getenv(failpoint.Env))
-		if err != nil {
-			return err
-		}
-		logins, err := a.credentials()
-		if err != nil {
-			return err
-		}
-		k, err := kubelet.New(kubelet.Config{
-			Credentials: logins,
-			NodeName:    a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
-			RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), ManifestDir: a.paths.Manifests(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
-			ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
-			Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
-			ServingCert: &a.pki.Kubelet.TLS, ClientCA: pool, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"), Reach: reach,
-		}, c, vs, rec)
-		if err != nil {
-			return err
-		}
-		s.Go("events", rec.Run)
-		s.Go("kubelet", func(ctx context.Context) error { return k.Run(ctx, ready) })
-		return nil
+	return withViews(ctx, p.client(a.pki.Node, "minato/kubelet"), a.log, func(s *run.Scope, vs *client.Views) error {
+		return a.startKubelet(s, vs, n, trust{a.pki.CA.Pool(), func() *tls.Certificate { return &a.pki.Kubelet.TLS }}, ready)
 	})
+}
+
+// trust is what the kubelet's own server believes and shows.
+type trust struct {
+	clients *x509.CertPool
+	serving func() *tls.Certificate
+}
+
+// startKubelet runs it on mirrors that are read as the node.
+func (a *assembly) startKubelet(s *run.Scope, vs *client.Views, n *node, t trust, ready func()) error {
+	rec := client.NewRecorder(vs.Client(), a.log, "kubelet", a.id.NodeName)
+	reach, err := failpoint.Parse(os.Getenv(failpoint.Env))
+	if err != nil {
+		return err
+	}
+	logins, err := a.credentials()
+	if err != nil {
+		return err
+	}
+	k, err := kubelet.New(kubelet.Config{
+		Credentials: logins,
+		NodeName:    a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
+		RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), ManifestDir: a.paths.Manifests(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
+		ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
+		Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
+		ServingCert: t.serving, ClientCA: t.clients, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"), Reach: reach,
+	}, vs.Client(), vs, rec)
+	if err != nil {
+		return err
+	}
+	s.Go("events", rec.Run)
+	s.Go("kubelet", func(ctx context.Context) error { return k.Run(ctx, ready) })
+	return nil
 }
 
 // credentials are what the node shows to registries, where upstream's kubelet looks: its own config.json, that of the

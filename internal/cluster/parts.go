@@ -33,7 +33,7 @@ func withViews(ctx context.Context, c *client.Client, log *slog.Logger, body fun
 
 // minds runs everything that only decides: controllers, scheduler, Service proxy and DNS. They share one set of
 // mirrors, read as the controller manager; each writes as itself.
-func (a *assembly) minds(ctx context.Context, p *plane, dnsReady func()) error {
+func (a *assembly) minds(ctx context.Context, p *plane, n *node, dnsReady func()) error {
 	reader := p.client(a.pki.ControllerManager, "minato/controllers")
 	return withViews(ctx, reader, a.log, func(s *run.Scope, vs *client.Views) error {
 		list, err := a.controllers(s, p, vs)
@@ -42,12 +42,11 @@ func (a *assembly) minds(ctx context.Context, p *plane, dnsReady func()) error {
 		}
 		s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, a.log, list) })
 		a.scheduler(s, p, vs)
-		services, err := a.proxy(s, p, vs)
+		pair, err := a.pki.CA.ClientPair("system:kube-proxy")
 		if err != nil {
 			return err
 		}
-		s.Go("proxy", func(ctx context.Context) error { return services.Run(ctx, func() {}) })
-		s.Go("dns", func(ctx context.Context) error { return a.dns(vs).Run(ctx, dnsReady) })
+		a.traffic(s, vs, n, p.client(pair, "minato/proxy"), "", dnsReady)
 		return nil
 	})
 }
@@ -77,21 +76,19 @@ func (a *assembly) scheduler(s *run.Scope, p *plane, vs *client.Views) {
 	s.Go("scheduler", scheduler.New(vs.As(c), rec, a.log.With("room", "scheduler")).Run)
 }
 
-// proxy writes its events as the user that upstream's role for proxies is bound to.
-func (a *assembly) proxy(s *run.Scope, p *plane, vs *client.Views) (*proxy.Proxy, error) {
-	pair, err := a.pki.CA.ClientPair("system:kube-proxy")
-	if err != nil {
-		return nil, err
-	}
-	rec := client.NewRecorder(p.client(pair, "minato/proxy"), a.log, "kube-proxy", a.id.NodeName)
+// traffic runs what leads a node's packets: Service proxy, routes to other nodes' pods, and DNS for the pods of node
+// clients, or all where that is empty. Events are written through c, as the user that upstream's role for proxies is bound
+// to, or as the node.
+func (a *assembly) traffic(s *run.Scope, vs *client.Views, n *node, c *client.Client, clients string, dnsReady func()) {
+	rec := client.NewRecorder(c, a.log, "kube-proxy", a.id.NodeName)
 	s.Go("proxy events", rec.Run)
-	return proxy.New(proxy.Config{NodeName: a.id.NodeName, Table: a.id.serviceTable(), ClusterCIDR: a.id.PodCIDR, Bridge: a.id.Bridge,
-		Views: vs, Rec: rec, Log: a.log.With("room", "proxy")}), nil
-}
-
-func (a *assembly) dns(vs *client.Views) *dns.Server {
-	return dns.New(dns.Config{Domain: clusterDomain, Listen: []string{net.JoinHostPort(a.id.DNSIP().String(), "53")},
+	services := proxy.New(proxy.Config{NodeName: a.id.NodeName, Table: a.id.serviceTable(), ClusterCIDR: a.id.PodCIDR, Bridge: a.id.Bridge,
+		Views: vs, Rec: rec, Log: a.log.With("room", "proxy")})
+	s.Go("proxy", func(ctx context.Context) error { return services.Run(ctx, func() {}) })
+	s.Go("routes", func(ctx context.Context) error { return a.routes(ctx, n.net, vs, rec) })
+	names := dns.New(dns.Config{Domain: clusterDomain, Listen: []string{net.JoinHostPort(a.id.DNSIP().String(), "53")}, Node: clients,
 		Upstreams: upstreams("/etc/resolv.conf"), Views: vs, Log: a.log.With("room", "dns")})
+	s.Go("dns", func(ctx context.Context) error { return names.Run(ctx, dnsReady) })
 }
 
 // upstreams are the name servers of the machine. A missing file means that there are none.

@@ -10,14 +10,14 @@ import (
 
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"minato.dev/minato/internal/client"
 )
 
 // settle waits until a user can start: the node is Ready and the cluster DNS answers, as seen from outside.
-func (a *assembly) settle(ctx context.Context, p *plane, dnsUp <-chan struct{}) error {
-	c := p.client(a.pki.Admin, "minato/start")
+func (a *assembly) settle(ctx context.Context, c *client.Client, dnsUp <-chan struct{}) error {
 	if err := waitReady(ctx, c, a.id.NodeName); err != nil {
 		return err
 	}
@@ -34,9 +34,24 @@ func (a *assembly) settle(ctx context.Context, p *plane, dnsUp <-chan struct{}) 
 	return nil
 }
 
-// waitReady follows the node until its Ready condition is true.
+// waitReady follows the node until its Ready condition is true. A server that does not answer, as one elsewhere may be, is
+// asked again.
 func waitReady(ctx context.Context, c *client.Client, name string) error {
-	door := client.Of(c, client.Nodes)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := followReady(ctx, client.Of(c, client.Nodes), name)
+		var status apierrors.APIStatus
+		if err == nil || ctx.Err() != nil || errors.As(err, &status) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func followReady(ctx context.Context, door client.Resource[*corev1.Node], name string) error {
 	for ctx.Err() == nil {
 		o := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
 		nodes, list, err := door.List(ctx, "", o)

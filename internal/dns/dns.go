@@ -22,6 +22,8 @@ import (
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/run"
@@ -33,8 +35,10 @@ type Config struct {
 	Listen []string // "10.96.0.10:53"; each is served over UDP and TCP
 	// Upstreams are asked for every other name, in order ("192.0.2.1:53"); none: such names are refused.
 	Upstreams []string
-	Views     *client.Views
-	Log       *slog.Logger
+	// Node, where set, is the node whose pods ask: no others are looked at then, which it may not see anyway.
+	Node  string
+	Views *client.Views
+	Log   *slog.Logger
 }
 
 // Server is one node's DNS server.
@@ -94,7 +98,11 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 // follow starts the views and waits for their first lists.
 func (s *Server) follow(ctx context.Context) error {
 	vs := s.cfg.Views
-	s.views = views{client.ViewOf(vs, client.Services), client.ViewOf(vs, client.EndpointSlices), client.ViewOf(vs, client.Namespaces), client.ViewOf(vs, client.Pods)}
+	var clients metav1.ListOptions
+	if s.cfg.Node != "" {
+		clients.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", s.cfg.Node).String()
+	}
+	s.views = views{client.ViewOf(vs, client.Services), client.ViewOf(vs, client.EndpointSlices), client.ViewOf(vs, client.Namespaces), client.SelectedViewOf(vs, client.Pods, clients)}
 	s.views.slices.Index(byService, func(e *discoveryv1.EndpointSlice) []string {
 		return []string{e.Namespace + "/" + e.Labels[discoveryv1.LabelServiceName]}
 	})

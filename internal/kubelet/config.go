@@ -31,16 +31,16 @@ type Config struct {
 	LogDir        string            // container logs, "<data>/log/pods"
 	ManifestDir   string            // where static pods come from, "<data>/manifests"; empty: there are none
 	CRI           CRI
-	CgroupRoot    string       // parent of all pods' cgroups, "/minato-ab12/kubepods"
-	ClusterDNS    []netip.Addr // name servers of pods with dnsPolicy ClusterFirst
-	ClusterDomain string       // "cluster.local"
-	ResolvConf    string       // the host's resolv.conf for dnsPolicy Default; empty: none
-	Listen        string       // "addr:port" of the HTTPS server; empty: no server
-	ServingCert   *tls.Certificate
-	ClientCA      *x509.CertPool // who may come to the HTTPS server
-	PodCIDR       string         // shown in the Node's spec when the cluster assigns none; may be empty
-	MaxPods       int            // 0 means 110
-	PodPids       int64          // processes and threads that one pod may have; 0 means 4096, less than 0 no limit
+	CgroupRoot    string                  // parent of all pods' cgroups, "/minato-ab12/kubepods"
+	ClusterDNS    []netip.Addr            // name servers of pods with dnsPolicy ClusterFirst
+	ClusterDomain string                  // "cluster.local"
+	ResolvConf    string                  // the host's resolv.conf for dnsPolicy Default; empty: none
+	Listen        string                  // "addr:port" of the HTTPS server; empty: no server
+	ServingCert   func() *tls.Certificate // asked with each connection, because it is renewed
+	ClientCA      *x509.CertPool          // who may come to the HTTPS server
+	PodCIDR       string                  // shown in the Node's spec when the cluster assigns none; may be empty
+	MaxPods       int                     // 0 means 110
+	PodPids       int64                   // processes and threads that one pod may have; 0 means 4096, less than 0 no limit
 	// SystemReserved and KubeReserved are kept from pods for the system and for the node's own programs.
 	SystemReserved corev1.ResourceList
 	KubeReserved   corev1.ResourceList

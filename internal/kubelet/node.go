@@ -48,11 +48,28 @@ func (k *Kubelet) startNode(s *run.Scope) error {
 	k.self = &nodeState{kick: make(chan struct{}, 1)}
 	k.look(s.Context())
 	k.listImages(s.Context())
-	if err := k.register(s.Context()); err != nil {
+	if err := k.introduce(s.Context()); err != nil {
 		return err
 	}
 	s.Go("node", k.keepNode)
 	return nil
+}
+
+// introduce registers the node as soon as the API answers. Its pods go on meanwhile, as containers do without a kubelet.
+func (k *Kubelet) introduce(ctx context.Context) error {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := k.register(ctx)
+		var status apierrors.APIStatus
+		if err == nil || ctx.Err() != nil || errors.As(err, &status) {
+			return err
+		}
+		k.cfg.Log.Warn("the API does not answer, will try again", "err", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // register makes the Node object, or brings what an earlier start has made up to date.

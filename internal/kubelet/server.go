@@ -31,7 +31,7 @@ func (k *Kubelet) startServer(s *run.Scope) error {
 	}
 	srv := server.New(server.Config{Host: host{k}, Runtime: k.cfg.CRI, Images: k.cfg.CRI, Auth: server.NewAuth(k.c, k.cfg.NodeName),
 		NodeName: k.cfg.NodeName, LogDir: k.cfg.LogDir, CheckpointDir: filepath.Join(k.cfg.RootDir, "checkpoints"), Log: k.cfg.Log})
-	s.Go("kubelet API", func(ctx context.Context) error { return srv.Serve(ctx, l, *k.cfg.ServingCert, k.cfg.ClientCA) })
+	s.Go("kubelet API", func(ctx context.Context) error { return srv.Serve(ctx, l, k.cfg.ServingCert, k.cfg.ClientCA) })
 	return nil
 }
 

@@ -79,6 +79,23 @@ func OpenCredentials(dir string) (*Credentials, error) {
 	return c, err
 }
 
+// OpenAdmin reads the authority and the administrator's certificate from a server's directory, without changing anything.
+func OpenAdmin(dir string) (*Credentials, *Pair, error) {
+	c := &Credentials{dir: dir}
+	var err error
+	if c.CAPEM, err = os.ReadFile(filepath.Join(dir, nodeCA)); err != nil {
+		return nil, nil, err
+	}
+	if c.CA, err = decodeCert(c.CAPEM); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", filepath.Join(dir, nodeCA), err)
+	}
+	admin, err := readPair(filepath.Join(dir, "admin.pem"))
+	if err == nil && admin == nil {
+		err = fmt.Errorf("%s is missing or damaged: start the cluster again, which makes it anew", filepath.Join(dir, "admin.pem"))
+	}
+	return c, admin, err
+}
+
 // NewCredentials trusts an authority.
 func NewCredentials(dir string, caPEM []byte) (*Credentials, error) {
 	ca, err := decodeCert(caPEM)

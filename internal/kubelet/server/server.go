@@ -109,13 +109,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// Serve answers on l until ctx ends. Streams under way are cut then.
-func (s *Server) Serve(ctx context.Context, l net.Listener, cert tls.Certificate, ca *x509.CertPool) error {
+// Serve answers on l until ctx ends, showing what cert returns at that moment. Streams under way are cut then.
+func (s *Server) Serve(ctx context.Context, l net.Listener, cert func() *tls.Certificate, ca *x509.CertPool) error {
 	hs := &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug), TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}
 	stop := context.AfterFunc(ctx, func() { hs.Close() })
 	defer stop()
-	err := hs.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: ca, ClientAuth: tls.VerifyClientCertIfGiven, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}))
+	err := hs.Serve(tls.NewListener(l, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert(), nil }, ClientCAs: ca, ClientAuth: tls.VerifyClientCertIfGiven, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}))
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
