@@ -115,6 +115,22 @@ func (n *node) foreignSessions(t *testing.T) {
 	if _, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: []string{"nosuch"}}, shim.Stdio{}); !errors.Is(err, shim.ErrCreate) {
 		t.Errorf("exec of nothing: %v", err)
 	}
+	family, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: sh("sleep 2000 & sleep 2000")}, shim.Stdio{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sleepers := func() string {
+		out, _, _ := n.execOut(r.ID, shim.ExecRequest{Args: sh("ps -o stat,args | grep '[2]000' | grep -v Z | grep -v sh")}, "")
+		return out
+	}
+	eventually(t, "both sleep", func() bool { return strings.Count(sleepers(), "\n") == 2 })
+	if err := family.Kill(ctx, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := family.Wait(ctx); err != nil || res.ExitCode != 137 {
+		t.Errorf("killed: %+v, %v", res, err)
+	}
+	eventually(t, "none sleeps", func() bool { return sleepers() == "" })
 	x, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: []string{"sleep", "1000"}}, shim.Stdio{})
 	if err != nil {
 		t.Fatal(err)

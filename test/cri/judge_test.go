@@ -32,13 +32,19 @@ var tables = []struct {
 //go:embed accepted.yaml
 var acceptedFile []byte
 
+// handlers.yaml holds, by handler, the transcripts of other OCI runtimes that are other than ours; "*" where one is never
+// the same twice.
+//
+//go:embed handlers.yaml
+var handlersFile []byte
+
 type acceptance struct {
 	Reason     string `json:"reason"`
 	Containerd string `json:"containerd"` // its transcript
 }
 
 func TestCRI(t *testing.T) {
-	accepted := readAccepted(t)
+	accepted, other := readAccepted(t), readHandlers(t)
 	l := layer(t)
 	archives := [][]byte{saved(t, l, toolbox, ""), saved(t, l, userless, "web"), saved(t, l, numbered, "1000:2000")}
 	sides := []*side{ours(t, archives)}
@@ -52,6 +58,9 @@ func TestCRI(t *testing.T) {
 	for _, table := range tables {
 		t.Run(table.name, func(t *testing.T) {
 			for _, c := range table.checks {
+				if said, ok := other[table.name+"/"+c.name]; ok {
+					c.want = said
+				}
 				t.Run(c.name, func(t *testing.T) { judge(t, c, sides, accepted[table.name+"/"+c.name]) })
 			}
 		})
@@ -77,6 +86,22 @@ func readAccepted(t *testing.T) map[string]acceptance {
 	return accepted
 }
 
+// readHandlers returns what our side says by the handler of this run where that is not the tables' word.
+func readHandlers(t *testing.T) map[string]string {
+	var all map[string]map[string]struct{ Reason, Said string }
+	if err := yaml.UnmarshalStrict(handlersFile, &all); err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for name, a := range all[*handler] {
+		if a.Reason == "" {
+			t.Errorf("handlers.yaml: %s: no reason", name)
+		}
+		said[name] = a.Said
+	}
+	return said
+}
+
 // judge runs a case on all sides at once.
 func judge(t *testing.T, c check, sides []*side, a acceptance) {
 	got := make([]string, len(sides))
@@ -86,7 +111,7 @@ func judge(t *testing.T, c check, sides []*side, a acceptance) {
 		go func() { defer wait.Done(); got[i] = transcript(t, c, s) }()
 	}
 	wait.Wait()
-	if want := strings.TrimPrefix(c.want, "\n"); got[0] != want {
+	if want := strings.TrimPrefix(c.want, "\n"); got[0] != want && want != "*" {
 		t.Errorf("ours said\n%s\nwant\n%s", got[0], want)
 	}
 	if len(sides) == 1 {

@@ -15,6 +15,7 @@ import (
 
 var (
 	containerdToo = flag.Bool("containerd", false, "ask upstream's containerd too; it is built first where it is missing")
+	handler       = flag.String("handler", "", "another OCI runtime (crun, runc) that our side runs all pods by; cases of accepted.yaml may differ")
 	cniDir        = flag.String("cni", "/usr/lib/cni", "folder of the CNI plugins that containerd uses")
 )
 

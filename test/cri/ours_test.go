@@ -59,6 +59,9 @@ func (s setting) server(ctx context.Context, archives ...[]byte) (*runtime.Serve
 	cfg := runtime.Config{Root: filepath.Join(s.Root, "runtime"), RunDir: filepath.Join(s.Run, "r"), Socket: s.Socket,
 		Shim:   shim.Config{Binary: os.Getenv("MINATO_SHIM"), RunDir: filepath.Join(s.Run, "s"), Cgroup: s.Cgroup + "/shim", Log: log},
 		Images: images, Network: nw, Log: log, Version: "1.0.0"}
+	if *handler != "" {
+		cfg.Handlers = map[string]string{*handler: *handler}
+	}
 	server, err := runtime.New(cfg)
 	return server, cfg, nw, err
 }
@@ -88,7 +91,7 @@ func ours(t *testing.T, archives [][]byte) *side {
 	if err := os.Chmod(dir, 0o711); err != nil { // a pod's own root must come through
 		t.Fatal(err)
 	}
-	s := &side{name: "ours", dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-cri-%d", os.Getpid()), dial: (&net.Dialer{}).DialContext, listen: net.Listen}
+	s := &side{name: "ours", handler: *handler, dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-cri-%d", os.Getpid()), dial: (&net.Dialer{}).DialContext, listen: net.Listen}
 	server, cfg, nw, err := setting{Root: s.dir, Run: dir, Socket: filepath.Join(dir, "cri.sock"), Cgroup: s.cgroup}.server(t.Context(), archives...)
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,15 @@ type side struct {
 	n         atomic.Int64
 	shared    *api.PodSandboxConfig // a pod for all containers that need none of their own
 	sharedID  string
+	handler   string // that pods run by which name none
+}
+
+// RunPodSandbox runs it by the side's handler.
+func (s *side) RunPodSandbox(ctx context.Context, r *api.RunPodSandboxRequest) (*api.RunPodSandboxResponse, error) {
+	if r.RuntimeHandler == "" {
+		r.RuntimeHandler = s.handler
+	}
+	return s.Client.RunPodSandbox(ctx, r)
 }
 
 // share makes the shared pod.

@@ -32,6 +32,9 @@ func newForeign(dir string, r Request) (*foreign, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, os.NewSyscallError("prctl", err)
 	}
+	if err := unix.Setpgid(0, 0); err != nil { // the group by which a session is killed
+		return nil, os.NewSyscallError("setpgid", err)
+	}
 	if err := hideUnified(); err != nil {
 		return nil, err
 	}

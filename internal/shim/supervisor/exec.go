@@ -29,6 +29,7 @@ type session struct {
 	console *os.File // only until the reply that carries it
 	result  shim.ExecResult
 	ended   chan struct{}
+	foreign bool // of another OCI runtime's container
 	// abandoned sessions are forgotten as soon as they end.
 	abandoned bool
 	// doomed sessions were killed before they had begun.
@@ -87,7 +88,7 @@ func (s *Supervisor) claimSession(c *container, execID string) (x *session, fres
 	if c.state.Status != shim.Running {
 		return nil, false, fmt.Errorf("exec in container %q, which is %s: %w", c.state.ID, c.state.Status, shim.ErrState)
 	}
-	x = &session{rec: sessionRecord{ID: execID, Container: c.state.ID}, dir: s.sessionDir(execID), ended: make(chan struct{})}
+	x = &session{rec: sessionRecord{ID: execID, Container: c.state.ID}, foreign: foreign(c), dir: s.sessionDir(execID), ended: make(chan struct{})}
 	s.sessions[execID] = x
 	return x, true, nil
 }
@@ -200,6 +201,9 @@ func (s *Supervisor) killSession(x *session, sig syscall.Signal) error {
 		x.doomed = true
 		if x.pidfd == nil {
 			return nil
+		}
+		if x.foreign {
+			return killGroupOf(x.pid, x.pidfd)
 		}
 		if sendPidfd(x.pidfd, sig, unix.PIDFD_SIGNAL_PROCESS_GROUP) == nil {
 			return nil

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"minato.dev/minato/internal/shim"
 	"minato.dev/minato/internal/shim/jail"
 )
@@ -71,4 +73,18 @@ func (s *Supervisor) deleteForeign(ctx context.Context, c *container) {
 	if err := s.foreignCall(ctx, c, "delete"); err != nil {
 		s.log.Warn("the runtime cannot delete a container", "container", c.rec.Request.ID, "err", err)
 	}
+}
+
+// killGroupOf kills the processes of a session that another runtime has started: it need not lead their group, which the
+// helper made for them.
+func killGroupOf(pid int, pidfd *os.File) error {
+	group, err := unix.Getpgid(pid)
+	alive := unix.PidfdSendSignal(int(pidfd.Fd()), 0, nil, 0) == nil // then that was its group
+	if err == nil && alive && group > 1 && group != unix.Getpgrp() {
+		err = unix.Kill(-group, unix.SIGKILL)
+	}
+	if err != nil && err != unix.ESRCH {
+		return fmt.Errorf("kill group %d: %w", group, err)
+	}
+	return sendPidfd(pidfd, unix.SIGKILL, 0)
 }

@@ -243,6 +243,9 @@ func (s *Supervisor) recoverSessions() {
 			continue
 		}
 		s.mu.Lock()
+		if c := s.containers[x.rec.Container]; c != nil {
+			x.foreign = foreign(c)
+		}
 		s.sessions[x.rec.ID] = x
 		s.mu.Unlock()
 		s.watchSession(x, result)
