@@ -141,7 +141,8 @@ conformance-quick: deps build ## run those of test/conformance/quick.txt
 .PHONY: critest
 critest: deps build ## ask our runtime and upstream's containerd the same over CRI, and compare
 	@test -x /usr/lib/cni/bridge || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends containernetworking-plugins >/dev/null
-	MINATO_SHIM=$(CURDIR)/bin/minato-shim go test -tags '$(TAGS)' -count=1 -timeout 20m ./test/cri -args -containerd
+	@command -v buildah >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah >/dev/null
+	MINATO=$(CURDIR)/bin/minato MINATO_SHIM=$(CURDIR)/bin/minato-shim go test -tags '$(TAGS)' -count=1 -timeout 20m ./test/cri -args -containerd
 	for h in crun runc; do MINATO_SHIM=$(CURDIR)/bin/minato-shim go test -tags '$(TAGS)' -count=1 -timeout 20m -run TestCRI ./test/cri -args -handler $$h || exit 1; done
 
 .PHONY: generate
