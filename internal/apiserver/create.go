@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -158,7 +159,9 @@ func (c *call) insert(q *api.Request, obj api.Object, options runtime.Object, dr
 	if n, err := strconv.ParseUint(version, 10, 64); err == nil && n != 0 {
 		return nil, errors.New("resourceVersion should not be set on objects to be created")
 	}
-	if w.revision, err = c.s.store.Create(c.ctx(), key, value, c.res.lifetime()); err != nil {
+	began := time.Now()
+	w.revision, err = c.s.store.Create(c.ctx(), key, value, c.res.lifetime())
+	if c.s.wrote("create", c.res, began, err); err != nil {
 		return nil, err
 	}
 	done(true)

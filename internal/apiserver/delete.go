@@ -199,7 +199,9 @@ func (c *call) removeMarked(obj api.Object, cur *state, dryRun bool) (*written, 
 func (c *call) remove(obj api.Object, cur *state, dryRun bool) (*written, error) {
 	w := &written{state: *cur, deleted: true}
 	if !dryRun {
+		began := time.Now()
 		rev, err := c.s.store.Delete(c.ctx(), c.res.Key(obj.GetNamespace(), obj.GetName()), cur.revision)
+		c.s.wrote("delete", c.res, began, err)
 		if err != nil {
 			return nil, err
 		}

@@ -47,3 +47,17 @@ func deprecation(gvk schema.GroupVersionKind) string {
 	}
 	return text
 }
+
+// removal is the release that has the version no more, "" where none is known.
+func removal(gvk schema.GroupVersionKind) string {
+	obj, err := api.Scheme().New(gvk)
+	if err != nil {
+		return ""
+	}
+	if r, ok := obj.(removedType); ok {
+		if major, minor := r.APILifecycleRemoved(); major != 0 {
+			return fmt.Sprintf("%d.%d", major, minor)
+		}
+	}
+	return ""
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,6 +43,7 @@ func (s *Server) describe() error {
 		return err
 	}
 	s.health = health.New(s.checks(), s.cfg.Metrics)
+	s.health.AddPages(s.cfg.Now(), s.flags())
 	s.openapi, err = openapi.New(func(path string) bool { return served[strings.Trim(path, "/")] })
 	return err
 }
@@ -62,10 +64,19 @@ func describeResource(r *api.Resource) []metav1.APIResource {
 	return out
 }
 
+// flags are what the server is told, by the names of kube-apiserver's flags where one means the same.
+func (s *Server) flags() map[string]string {
+	return map[string]string{
+		"advertise-address": s.cfg.Address, "service-cluster-ip-range": s.cfg.ServiceCIDR.String(),
+		"service-node-port-range": fmt.Sprintf("%d-%d", s.cfg.NodePorts.First, s.cfg.NodePorts.Last),
+		"request-timeout":         s.cfg.RequestTimeout.String(), "profiling": "true",
+	}
+}
+
 // servePaths lists the server's paths, as upstream's root does.
 func (s *Server) servePaths(w http.ResponseWriter, r *http.Request) {
-	paths := []string{"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/metrics",
-		"/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz", "/version"}
+	paths := append(s.health.Paths(), "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/",
+		"/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks")
 	for gv := range s.versions {
 		if gv.Group != "" {
 			paths = append(paths, "/apis/"+gv.Group, "/apis/"+gv.String())

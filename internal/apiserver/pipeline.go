@@ -19,8 +19,6 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
-
-	"minato.dev/minato/internal/apiserver/health"
 )
 
 var infoResolver = &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
@@ -40,9 +38,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	long := longRunning(info, r)
-	if s.cfg.Metrics != nil {
-		defer s.cfg.Metrics.Begin(verbName(info, r), mutating(info.Verb), long)()
-	}
+	defer s.begin(info, r, long)()
 	ctx := r.Context()
 	if !long {
 		limit, err := s.timeout(r)
@@ -101,6 +97,7 @@ func (s *Server) recover(w *recorder, r *http.Request) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
+	w.panicked = true
 	s.log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 	if w.code != 0 {
 		panic(http.ErrAbortHandler)
@@ -141,20 +138,30 @@ func mutating(verb string) bool {
 }
 
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (user.Info, bool) {
+	began := time.Now()
 	resp, ok, err := s.sec.Authenticator.AuthenticateRequest(r)
 	if err != nil || !ok {
+		result := "failure"
 		if err != nil {
+			result = "error"
 			s.log.Info("request not authenticated", "path", r.URL.Path, "err", err)
 		}
+		s.cfg.Metrics.Authenticated(result, "", time.Since(began))
 		writeStatus(w, r, apierrors.NewUnauthorized("Unauthorized"))
 		return nil, false
 	}
 	r.Header.Del("Authorization")
+	s.cfg.Metrics.Authenticated("success", resp.User.GetName(), time.Since(began))
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		s.cfg.Metrics.Certificate(r.TLS.PeerCertificates[0].NotAfter)
+	}
 	return resp.User, true
 }
 
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request, attrs authorizer.Attributes) bool {
+	began := time.Now()
 	decision, reason, err := s.sec.Authorizer.Authorize(r.Context(), attrs)
+	s.cfg.Metrics.Authorized(decided(decision, err), time.Since(began))
 	switch {
 	case decision == authorizer.DecisionAllow:
 		return true
@@ -165,6 +172,19 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, attrs authori
 		refuse(w, r, forbidden(attrs, reason))
 	}
 	return false
+}
+
+// decided is what metrics call an authoriser's answer.
+func decided(d authorizer.Decision, err error) string {
+	switch {
+	case d == authorizer.DecisionAllow:
+		return "allowed"
+	case err != nil:
+		return "error"
+	case d == authorizer.DecisionDeny:
+		return "denied"
+	}
+	return "no-opinion"
 }
 
 // attributesOf describes a request to the authoriser.
@@ -189,40 +209,6 @@ func attributesOf(u user.Info, info *request.RequestInfo) *authorizer.Attributes
 	return a
 }
 
-// verbName is the verb under which metrics count a request.
-func verbName(info *request.RequestInfo, r *http.Request) string {
-	switch info.Verb {
-	case "list", "watch", "deletecollection":
-		return map[string]string{"list": "LIST", "watch": "WATCH", "deletecollection": "DELETECOLLECTION"}[info.Verb]
-	}
-	if info.IsResourceRequest && longRunning(info, r) {
-		return "CONNECT"
-	}
-	if isApply(r) {
-		return "APPLY"
-	}
-	return r.Method
-}
-
 func isApply(r *http.Request) bool {
 	return r.Method == http.MethodPatch && r.Header.Get("Content-Type") == string(types.ApplyYAMLPatchType)
-}
-
-// finish reports one ended request.
-func (s *Server) finish(w *recorder, r *http.Request, info *request.RequestInfo, start time.Time) {
-	if s.cfg.Metrics == nil || info == nil {
-		return
-	}
-	scope := ""
-	switch {
-	case info.Name != "":
-		scope = "resource"
-	case info.Namespace != "":
-		scope = "namespace"
-	case info.IsResourceRequest:
-		scope = "cluster"
-	}
-	s.cfg.Metrics.Observe(health.Request{Verb: verbName(info, r), Group: info.APIGroup, Version: info.APIVersion, Resource: info.Resource,
-		Subresource: info.Subresource, Scope: scope, Component: "apiserver", DryRun: r.URL.Query().Get("dryRun"),
-		Code: w.code, Bytes: w.bytes, Took: time.Since(start)})
 }

@@ -11,6 +11,8 @@ type recorder struct {
 	http.ResponseWriter
 	code  int
 	bytes int
+
+	panicked bool // the server's own fault ended the request
 }
 
 func (r *recorder) WriteHeader(code int) {

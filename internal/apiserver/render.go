@@ -24,7 +24,7 @@ func (r *resource) object(o *cache.Object) (api.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj.SetResourceVersion(strconv.FormatInt(o.Revision, 10))
+	obj.SetResourceVersion(revisionText(o.Revision))
 	return obj, nil
 }
 
@@ -129,7 +129,7 @@ func (r *resource) metadataOf(o *cache.Object) (*metav1.PartialObjectMetadata, e
 	})
 	p.TypeMeta = metav1.TypeMeta{}
 	r.hideTemplateGeneration(&p.ObjectMeta)
-	p.ResourceVersion = strconv.FormatInt(o.Revision, 10)
+	p.ResourceVersion = revisionText(o.Revision)
 	return p, err
 }
 
@@ -157,7 +157,7 @@ func metaKind(out negotiate.Output, kind string) schema.GroupVersionKind {
 // answer sends one cached object in the form that was asked for.
 func (c *call) answer(code int, o *cache.Object) error {
 	if c.out.Shape == negotiate.Table {
-		return c.table(code, []*cache.Object{o}, metav1.ListMeta{ResourceVersion: strconv.FormatInt(o.Revision, 10)})
+		return c.table(code, []*cache.Object{o}, metav1.ListMeta{ResourceVersion: revisionText(o.Revision)})
 	}
 	if c.out.Shape == negotiate.Metas {
 		return wrongShape(c.out.Shape, "not a list ("+api.InternalName(c.res.GVK().GroupKind())+")")
@@ -173,4 +173,12 @@ func (c *call) answer(code int, o *cache.Object) error {
 	}
 	c.send(code, b)
 	return nil
+}
+
+// revisionText is a revision as a resourceVersion; what was only tried has none.
+func revisionText(revision int64) string {
+	if revision == 0 {
+		return ""
+	}
+	return strconv.FormatInt(revision, 10)
 }

@@ -63,6 +63,8 @@ type resource struct {
 	metaPlan func() *transcode.Plan
 
 	watchers atomic.Int64 // over connections, now
+	sent     atomic.Int64 // events to them, ever
+	asked    atomic.Bool  // somebody has asked for it, where it is deprecated
 	// deprecated is what every caller is warned of, "" for a version that stays.
 	deprecated string
 }
@@ -116,7 +118,7 @@ func New(cfg Config) (*Server, error) {
 	if s.sec.Authenticator == nil || s.sec.Authorizer == nil {
 		return nil, errors.New("apiserver: Security needs Authenticator and Authorizer")
 	}
-	return s, nil
+	return s, cfg.Metrics.Follow(s.stocks)
 }
 
 // Handler is the whole HTTP surface.

@@ -153,6 +153,7 @@ func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
 	var flushed time.Time
 	for {
 		events, err := w.Next(ctx)
+		c.res.sent.Add(int64(len(events)))
 		if err == nil {
 			err = e.gather(events)
 		}

@@ -177,11 +177,16 @@ func uvarintSize(n int) int {
 
 // frameObject is the protobuf form of one object given its stored message.
 func frameObject(gvk schema.GroupVersionKind, raw []byte, revision int64) []byte {
-	size := len(raw) + versionSize(revision)
+	size := len(raw)
+	if revision > 0 {
+		size += versionSize(revision)
+	}
 	b := make([]byte, 0, size+len(gvk.Group)+len(gvk.Version)+len(gvk.Kind)+32)
 	b = appendUnknown(b, gvk, size)
 	b = append(b, raw...)
-	b = appendVersion(b, revision)
+	if revision > 0 { // what was only tried has none
+		b = appendVersion(b, revision)
+	}
 	return append(b, unknownTail...)
 }
 

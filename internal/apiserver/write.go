@@ -84,7 +84,9 @@ func (c *call) admit(a *admission.Attributes) error {
 	if c.s.sec.Admission == nil {
 		return nil
 	}
+	began := time.Now()
 	err := c.s.sec.Admission.Admit(c.ctx(), a)
+	c.s.cfg.Metrics.Admitted("admit", string(a.Operation), err != nil, time.Since(began))
 	c.warn.add(a.Warnings...)
 	return err
 }
@@ -94,7 +96,9 @@ func (c *call) vet(a *admission.Attributes) error {
 	if c.s.sec.Admission == nil {
 		return nil
 	}
+	began := time.Now()
 	err := c.s.sec.Admission.Validate(c.ctx(), a)
+	c.s.cfg.Metrics.Admitted("validate", string(a.Operation), err != nil, time.Since(began))
 	c.warn.add(a.Warnings...)
 	return err
 }
@@ -297,7 +301,9 @@ func (c *call) store(obj api.Object, cur *state, dryRun bool) (*written, error) 
 	}
 	w := &written{state: state{obj: obj, value: value, revision: cur.revision}}
 	if !bytes.Equal(value, cur.value) && !dryRun {
+		began := time.Now()
 		w.revision, err = c.s.store.Update(c.ctx(), key, value, cur.revision, c.res.lifetime())
+		c.s.wrote("update", c.res, began, err)
 		if err != nil {
 			return nil, err
 		}

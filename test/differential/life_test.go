@@ -63,6 +63,8 @@ func life(p *Pair, seed Seed, ns string) {
 	p.Set("ns", ns)
 	p.Ask(s.step+"list before", Request{Method: http.MethodGet, Path: s.query("limit=500"), Save: map[string]string{"before " + seed.Kind.ID(): "metadata.resourceVersion"}})
 	s.ask("dry create", http.MethodPost, s.list+"?dryRun=All", s.Body(s.Name()), "")
+	p.Ask(s.step+"dry create in protobuf", Request{Method: http.MethodPost, Path: s.list + "?dryRun=All", Body: s.Body(s.Name()), Accept: protoType})
+	p.Ask(s.step+"dry create as a table", Request{Method: http.MethodPost, Path: s.list + "?dryRun=All", Body: s.Body(s.Name()), Accept: tableType})
 	s.ask("get none", http.MethodGet, s.one, "", "")
 	p.Ask(s.step+"create", Request{Method: http.MethodPost, Path: s.list + "?fieldManager=maker&fieldValidation=Strict", Body: s.Body(s.Name()), Save: map[string]string{"uid": "metadata.uid", "rv": "metadata.resourceVersion"}})
 	s.settle()

@@ -33,6 +33,13 @@ func paths(p *Pair, kinds []Kind) {
 		get("/api", accept)
 		get("/apis", accept)
 	}
+	for _, page := range []string{"Statusz", "Flagz"} {
+		for _, accept := range []string{"", "*/*", "text/plain", "application/json", yamlType, "application/json;v=v1beta1;g=config.k8s.io;as=" + page,
+			"application/yaml;v=v1beta1;g=config.k8s.io;as=" + page, "application/json;v=v1alpha1;g=config.k8s.io;as=" + page, "application/json;v=v9;g=config.k8s.io;as=" + page} {
+			get("/"+strings.ToLower(page), accept)
+		}
+	}
+	get("/", "")
 	for _, path := range []string{"/livez?exclude=etcd", "/readyz?exclude=nosuch", "/livez?verbose"} {
 		get(path, "")
 	}

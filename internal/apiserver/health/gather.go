@@ -1,25 +1,28 @@
 package health
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
 
-// withoutBuildInfo leaves out of a registry that libraries share what ours says itself: theirs names no build.
-type withoutBuildInfo struct {
-	ours bool
-	prometheus.Gatherer
-}
+// ownFirst gathers our metrics and, of those that libraries have put into the process's registry, the ones whose names we
+// do not use ourselves: theirs count nothing, or not what we mean.
+type ownFirst struct{ own, others prometheus.Gatherer }
 
 // Gather implements prometheus.Gatherer.
-func (g withoutBuildInfo) Gather() ([]*dto.MetricFamily, error) {
-	families, err := g.Gatherer.Gather()
-	if !g.ours {
-		return families, err
+func (g ownFirst) Gather() ([]*dto.MetricFamily, error) {
+	own, err := g.own.Gather()
+	others, problem := g.others.Gather()
+	names := make(map[string]bool, len(own))
+	for _, f := range own {
+		names[f.GetName()] = true
 	}
-	own := []string{"kubernetes_build_info", "apiserver_request_total", "apiserver_request_duration_seconds", "apiserver_response_sizes",
-		"apiserver_current_inflight_requests", "apiserver_longrunning_requests"}
-	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return slices.Contains(own, f.GetName()) }), err
+	others = slices.DeleteFunc(others, func(f *dto.MetricFamily) bool { return names[f.GetName()] })
+	all := append(own, others...)
+	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return all, errors.Join(err, problem)
 }

@@ -25,13 +25,15 @@ type Handler struct {
 // New returns a handler for the checks, which are run in this order after "ping". metrics may be nil: then /metrics shows what the
 // rest of the process counts.
 func New(checks []Check, metrics *Metrics) *Handler {
-	h := &Handler{paths: map[string]http.Handler{"/version": http.HandlerFunc(serveVersion), "/metrics": metrics.handler()}, metrics: metrics}
+	slis := newSLIs()
+	h := &Handler{paths: map[string]http.Handler{"/version": http.HandlerFunc(serveVersion), "/metrics": metrics.handler(), "/metrics/slis": slis}, metrics: metrics}
 	checks = append([]Check{{Name: "ping", Live: true, Check: func(context.Context) error { return nil }}}, checks...)
 	live := slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Live })
-	for name, set := range map[string][]Check{"healthz": checks, "livez": live, "readyz": checks} {
-		h.paths["/"+name] = root(name, set)
-		for _, c := range set {
-			h.paths["/"+name+"/"+c.Name] = single(c)
+	slis.sets = []checkSet{{"healthz", checks}, {"livez", live}, {"readyz", checks}}
+	for _, set := range slis.sets {
+		h.paths["/"+set.name] = root(set.name, set.checks, slis)
+		for _, c := range set.checks {
+			h.paths["/"+set.name+"/"+c.Name] = single(c)
 		}
 	}
 	h.addProfiles()
@@ -68,11 +70,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // root runs all checks but those that the query excludes. Why a check fails is told only by its own path, which needs
 // more rights, and in the log of who fails.
-func root(name string, checks []Check) http.Handler {
+func root(name string, checks []Check, told *slis) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff") // upstream has it here and not with a single check
 		query := r.URL.Query()
-		report, failed := run(r.Context(), checks, query["exclude"])
+		report, failed := run(r.Context(), checks, query["exclude"], func(check string, err error) { told.note(name, check, err) })
 		if failed {
 			text(w, http.StatusInternalServerError, report+name+" check failed\n")
 			return
@@ -85,7 +87,7 @@ func root(name string, checks []Check) http.Handler {
 	})
 }
 
-func run(ctx context.Context, checks []Check, excluded []string) (report string, failed bool) {
+func run(ctx context.Context, checks []Check, excluded []string, told func(check string, err error)) (report string, failed bool) {
 	var b strings.Builder
 	unknown := slices.Clone(excluded)
 	for _, c := range checks {
@@ -94,7 +96,9 @@ func run(ctx context.Context, checks []Check, excluded []string) (report string,
 			fmt.Fprintf(&b, "[+]%s excluded: ok\n", c.Name)
 			continue
 		}
-		if c.Check(ctx) != nil {
+		err := c.Check(ctx)
+		told(c.Name, err)
+		if err != nil {
 			failed = true
 			fmt.Fprintf(&b, "[-]%s failed: reason withheld\n", c.Name)
 			continue

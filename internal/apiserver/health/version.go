@@ -22,9 +22,12 @@ const kubernetesVersion = "v1.37.2"
 // Version is the full version: Kubernetes' release and, as build metadata, Minato's.
 func Version() string { return kubernetesVersion + "+minato." + minatoVersion }
 
+// release is Kubernetes' release without its v.
+func release() string { return strings.TrimPrefix(kubernetesVersion, "v") }
+
 // Info is the body of /version.
 func Info() version.Info {
-	parts := strings.Split(strings.TrimPrefix(kubernetesVersion, "v"), ".")
+	parts := strings.Split(release(), ".")
 	state := "clean"
 	if commit == "" {
 		state = ""
