@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"minato.dev/minato/internal/runtime/ledger"
 	"minato.dev/minato/internal/runtime/pin"
 	"minato.dev/minato/internal/shim"
 )
@@ -124,11 +125,15 @@ func nothingLeft(t *testing.T, m *machine, where string) {
 			t.Errorf("%s: mount left: %s", where, line)
 		}
 	}
-	for _, dir := range []string{m.cfg.Root + "/containers", m.cfg.RunDir + "/containers", m.cfg.RunDir + "/sandboxes",
-		m.cfg.Root + "/ledger/sandboxes", m.cfg.Root + "/ledger/containers"} {
+	for _, dir := range []string{m.cfg.Root + "/containers", m.cfg.RunDir + "/containers", m.cfg.RunDir + "/sandboxes"} {
 		if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
 			t.Errorf("%s: %d entries left in %s: %v", where, len(left), dir, left)
 		}
+	}
+	sandboxes, err1 := ledger.Read[ledger.Sandbox](m.cfg.Root + "/ledger/sandboxes.journal")
+	containers, err2 := ledger.Read[ledger.Container](m.cfg.Root + "/ledger/containers.journal")
+	if len(sandboxes)+len(containers) > 0 || err1 != nil || err2 != nil {
+		t.Errorf("%s: records left: %v %v %v %v", where, sandboxes, containers, err1, err2)
 	}
 	for _, dir := range m.server.cgroups.Dirs(m.cgroup) {
 		entries, _ := os.ReadDir(dir)

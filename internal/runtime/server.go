@@ -78,17 +78,17 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) openLedger() error {
-	var torn1, torn2 []string
+	var torn1, torn2 int
 	var err error
 	dir := filepath.Join(s.cfg.Root, "ledger")
-	if s.sandboxes, torn1, err = ledger.Open[ledger.Sandbox](filepath.Join(dir, "sandboxes")); err != nil {
+	if s.sandboxes, torn1, err = ledger.Open[ledger.Sandbox](filepath.Join(dir, "sandboxes.journal")); err != nil {
 		return fmt.Errorf("runtime: %w", err)
 	}
-	if s.containers, torn2, err = ledger.Open[ledger.Container](filepath.Join(dir, "containers")); err != nil {
+	if s.containers, torn2, err = ledger.Open[ledger.Container](filepath.Join(dir, "containers.journal")); err != nil {
 		return fmt.Errorf("runtime: %w", err)
 	}
-	if torn := append(torn1, torn2...); len(torn) > 0 {
-		s.log.Warn("unreadable ledger records were set aside", "ids", torn)
+	if torn1+torn2 > 0 {
+		s.log.Warn("unreadable ledger records were left out", "sandboxes", torn1, "containers", torn2, "dir", dir)
 	}
 	return nil
 }

@@ -121,36 +121,31 @@ func (b *books) pod(ts *testscript.TestScript) error {
 
 // ledgers reads the runtime's records: one sandbox for each pod, containers that the API names.
 func (b *books) ledgers(dir string) error {
+	sandboxes, err := ledger.Read[ledger.Sandbox](filepath.Join(dir, "sandboxes.journal"))
+	if err != nil {
+		return err
+	}
 	kept := map[string]int{}
-	err := each(filepath.Join(dir, "sandboxes", "*.json"), func(path string) error {
-		var r ledger.Sandbox
-		if err := decode(path, &r); err != nil {
-			return err
-		}
+	for _, r := range sandboxes {
 		uid := r.Config.GetMetadata().GetUid()
 		if r.Intent == ledger.Kept {
 			kept[uid]++
 		}
 		b.sandboxes[r.ID] = true
 		b.check("sandbox", r.ID+" of pod "+uid, b.uids[uid] && kept[uid] <= 1)
-		return nil
-	})
-	if err != nil {
-		return err
 	}
+	containers, err := ledger.Read[ledger.Container](filepath.Join(dir, "containers.journal"))
 	running := map[string]int{} // by sandbox and name: none may run twice
-	return each(filepath.Join(dir, "containers", "*.json"), func(path string) error {
-		var r ledger.Container
-		err := decode(path, &r)
+	for _, r := range containers {
 		b.check("container", r.ID, b.containers[r.ID] && b.sandboxes[r.Sandbox])
-		if err == nil && r.State() == runtimeapi.ContainerState_CONTAINER_RUNNING {
+		if r.State() == runtimeapi.ContainerState_CONTAINER_RUNNING {
 			b.runs[r.ID] = true
 			who := r.Sandbox + "/" + r.Config.GetMetadata().GetName()
 			running[who]++
 			b.check("running container", who, running[who] == 1)
 		}
-		return err
-	})
+	}
+	return err
 }
 
 var (
@@ -194,7 +189,7 @@ func (b *books) directories(data, runDir string) error {
 		runDir + "/shim/lc/*":            b.process,
 		runDir + "/shim/exits/*":         b.process,
 		runDir + "/shim/logs/*":          b.process,
-		data + "/runtime/ledger/*/*[^n]": none, // half-written records
+		data + "/runtime/ledger/*[^l]":   none, // half-written journals
 		data + "/network/*[^e]":          none,
 	} {
 		err := each(pattern, func(path string) error {

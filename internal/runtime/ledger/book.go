@@ -1,17 +1,15 @@
-// Package ledger is the runtime's memory on disk: what was asked for and what was last seen, one small file for each
-// sandbox and container.
+// Package ledger is the runtime's memory on disk: what was asked for and what was last seen of each sandbox and container.
 //
 // The runtime's verbs call it: they write down what they intend before the first step in the kernel, do one step at a
 // time, and write down what came of it. After a crash the same steps are run again from what the ledger says and the
 // kernel shows. A Book is safe for concurrent use; the records that it hands out are shared and must not be changed:
-// copy, change, Put. To test against it, open one on a temporary directory.
+// copy, change, Put. To test against it, open one in a temporary directory.
 package ledger
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,57 +18,58 @@ import (
 	"sync"
 )
 
-const suffix = ".json"
-
-// A Book holds the records of one kind in one directory, <dir>/<id>.json, and all of them in memory.
+// A Book holds the records of one kind in one file, and all of them in memory.
 type Book[T any] struct {
-	dir  string
+	log  *log
 	mu   sync.RWMutex
 	byID map[string]*T
 }
 
-// Open reads the records in dir, which it makes where it is missing. A file that does not parse can only be a torn
-// write of a machine that lost power, and then nothing in the kernel belongs to it: it is set aside as <id>.json.torn
-// and listed in torn.
-func Open[T any](dir string) (b *Book[T], torn []string, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("ledger: %w", err)
+// Open reads the records in the file at path, which it makes where it is missing, with its directory. What a crash left
+// half written at its end is nobody's. Lines within it that cannot be read are the disk's fault: torn counts them, and the
+// file as it was stays beside it as <path>.torn.
+func Open[T any](path string) (b *Book[T], torn int, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, 0, fmt.Errorf("ledger: %w", err)
 	}
-	entries, err := os.ReadDir(dir)
+	lines, torn, err := replay(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ledger: %w", err)
+		return nil, 0, fmt.Errorf("ledger: %w", err)
 	}
-	b = &Book[T]{dir: dir, byID: map[string]*T{}}
-	for _, e := range entries {
-		id, isRecord := strings.CutSuffix(e.Name(), suffix)
-		switch {
-		case strings.HasPrefix(e.Name(), ".tmp-"):
-			err = os.Remove(filepath.Join(dir, e.Name()))
-		case isRecord:
-			torn, err = b.load(id, torn)
+	b = &Book[T]{byID: map[string]*T{}}
+	for id, data := range lines {
+		rec := new(T)
+		if json.Unmarshal(data, rec) == nil {
+			b.byID[id] = rec
+			continue
 		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("ledger: %w", err)
+		delete(lines, id)
+		torn++
+	}
+	if torn > 0 {
+		if err := errors.Join(removed(path+".torn"), os.Link(path, path+".torn")); err != nil {
+			return nil, 0, fmt.Errorf("ledger: %w", err)
 		}
+	}
+	if b.log, err = newLog(path, lines); err != nil {
+		return nil, 0, fmt.Errorf("ledger: %w", err)
 	}
 	return b, torn, nil
 }
 
-func (b *Book[T]) load(id string, torn []string) ([]string, error) {
-	path := b.path(id)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return torn, err
+// Read returns the records in the file at path, which a Book may have open.
+func Read[T any](path string) ([]*T, error) {
+	lines, _, err := replay(path)
+	var all []*T
+	for id, data := range lines {
+		rec := new(T)
+		if err := json.Unmarshal(data, rec); err != nil {
+			return nil, fmt.Errorf("ledger: %s: %w", id, err)
+		}
+		all = append(all, rec)
 	}
-	rec := new(T)
-	if json.Unmarshal(data, rec) != nil {
-		return append(torn, id), os.Rename(path, path+".torn")
-	}
-	b.byID[id] = rec
-	return torn, nil
+	return all, err
 }
-
-func (b *Book[T]) path(id string) string { return filepath.Join(b.dir, id+suffix) }
 
 // Get returns the record of id, nil where there is none.
 func (b *Book[T]) Get(id string) *T {
@@ -119,8 +118,8 @@ func (b *Book[T]) write(id string, rec *T, durable bool) error {
 	if err != nil {
 		return fmt.Errorf("ledger: %s: %w", id, err)
 	}
-	if err := replace(b.dir, b.path(id), data, durable); err != nil {
-		return fmt.Errorf("ledger: %w", err)
+	if err := b.log.append(encode(id, data), durable); err != nil {
+		return fmt.Errorf("ledger: %s: %w", id, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,44 +130,11 @@ func (b *Book[T]) write(id string, rec *T, durable bool) error {
 // Delete forgets id. An unknown id is no error. After a power cut the record may be back; it is then one of an earlier
 // boot, and is removed again by whoever asked for its removal.
 func (b *Book[T]) Delete(id string) error {
-	if err := os.Remove(b.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("ledger: %w", err)
+	if err := b.log.append(encode(id, nil), false); err != nil {
+		return fmt.Errorf("ledger: %s: %w", id, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.byID, id)
 	return nil
-}
-
-// replace puts data at path in dir, whole or not at all.
-func replace(dir, path string, data []byte, durable bool) error {
-	f, err := os.CreateTemp(dir, ".tmp-*")
-	if err != nil {
-		return err
-	}
-	if _, err = f.Write(data); err == nil && durable {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if !durable {
-		return nil
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
