@@ -62,7 +62,8 @@ type resource struct {
 	// metaPlan is plan for the metadata alone.
 	metaPlan func() *transcode.Plan
 
-	watchers atomic.Int64 // over connections, now
+	watchers atomic.Int64 // over connections, now, of all objects
+	frames   frames       // of events that these have been told of
 	sent     atomic.Int64 // events to them, ever
 	asked    atomic.Bool  // somebody has asked for it, where it is deprecated
 	// deprecated is what every caller is warned of, "" for a version that stays.

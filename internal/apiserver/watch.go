@@ -146,40 +146,36 @@ func (c *call) openWatch(ctx context.Context, o *internalversion.ListOptions, re
 	return c.s.cache.Watch(ctx, prefix, rev, sel.filter(), opts)
 }
 
-// stream passes events on until the watch ends.
+// stream passes events on until the watch ends: what there is goes out in one flush, then it waits for more.
 func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
-	c.res.watchers.Add(1)
-	defer c.res.watchers.Add(-1)
-	var flushed time.Time
+	p := c.res.newPacer(w)
+	defer p.end()
 	for {
-		events, err := w.Next(ctx)
-		c.res.sent.Add(int64(len(events)))
-		if err == nil {
-			err = e.gather(events)
-		}
-		if err == nil && len(events) < burst && c.res.pause(ctx, flushed) {
-			if events, err = w.Ready(); err == nil { // what came meanwhile goes along
-				err = e.gather(events)
+		events, err := w.Ready()
+		switch {
+		case err != nil:
+		case ctx.Err() != nil:
+			err = ctx.Err()
+		case len(events) == 0:
+			if err = w.Await(ctx); err == nil {
+				p.pause(ctx)
+				continue
 			}
+		default:
+			c.res.sent.Add(int64(len(events)))
+			err = e.gather(events)
 		}
 		switch {
 		case errors.Is(err, cache.ErrExpired):
 			e.fail(tooOld(e.last, c.s.cache.Revision()))
-			_ = e.flush()
-			return
 		case errors.Is(err, errNotRendered):
 			c.s.log.Error("watch event not rendered", "resource", c.res.Name, "err", err)
 			e.fail(err)
-			_ = e.flush()
-			return
-		case err != nil:
-			_ = e.flush()
+		}
+		if gone := e.flush(); gone != nil || err != nil {
 			return
 		}
-		if e.flush() != nil {
-			return // the client has gone
-		}
-		flushed = time.Now()
+		p.flushed = time.Now()
 	}
 }
 

@@ -3,6 +3,9 @@ package apiserver
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
+	"minato.dev/minato/internal/cache"
 )
 
 // TestEventsInOneGo: what appendStored frames is what the parts frame one by one.
@@ -35,23 +39,64 @@ func TestEventsInOneGo(t *testing.T) {
 	}
 }
 
+// TestSharedFrames: many watchers of either encoding and of any view get what each would get alone.
+func TestSharedFrames(t *testing.T) {
+	r := &resource{Resource: api.FindKind(corev1.SchemeGroupVersion.WithKind("Pod"))}
+	r.watchers.Store(fewWatchers + 1)
+	var all []*cache.Object
+	for i := range 3 {
+		name := strings.Repeat("p", 1+i)
+		all = append(all, remembering(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Annotations: map[string]string{"long": strings.Repeat("x", i*largestFrame/2)}}}))
+	}
+	draw := rand.New(rand.NewPCG(1, 2))
+	var watchers sync.WaitGroup
+	for range 4 {
+		seed := draw.Uint64()
+		watchers.Go(func() {
+			draw := rand.New(rand.NewPCG(seed, seed))
+			for range 300 {
+				o, kind := all[draw.IntN(len(all))], []string{"ADDED", "MODIFIED", "DELETED"}[draw.IntN(3)]
+				media := []negotiate.Media{negotiate.Protobuf, negotiate.JSON}[draw.IntN(2)]
+				want, err := r.appendStored([]byte("before"), kind, o, media)
+				got, sharedErr := r.appendShared([]byte("before"), kind, o, media)
+				if err != nil || sharedErr != nil || !bytes.Equal(got, want) {
+					t.Errorf("%s %s %s: got %q (%v), want %q (%v)", o.Name, kind, media, got, sharedErr, want, err)
+				}
+			}
+		})
+	}
+	watchers.Wait()
+	p := &pacer{res: r, broad: true}
+	p.end()
+	for i := range r.frames {
+		if r.frames[i].Load() != nil {
+			t.Error("frames are kept for few watchers")
+		}
+	}
+}
+
 func TestPace(t *testing.T) {
 	for _, c := range []struct {
 		watchers int64
 		want     time.Duration
-	}{{0, 0}, {1, 0}, {8, 0}, {100, 10 * time.Millisecond}, {1000, 50 * time.Millisecond}, {1 << 40, 50 * time.Millisecond}} {
+	}{{0, 0}, {1, 0}, {8, 0}, {100, 25 * time.Millisecond}, {1000, 100 * time.Millisecond}, {1 << 40, 100 * time.Millisecond}} {
 		if got := pace(c.watchers); got != c.want {
 			t.Errorf("pace(%d) = %v, want %v", c.watchers, got, c.want)
 		}
 	}
 	r := &resource{}
 	r.watchers.Store(1000)
-	if r.pause(t.Context(), time.Time{}) {
+	p := &pacer{res: r, broad: true}
+	if p.pause(t.Context()) {
 		t.Error("the first event after a silence is held back")
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if !r.pause(ended, time.Now().Add(time.Hour)) {
+	p.flushed = time.Now().Add(time.Hour)
+	if !p.pause(ended) {
 		t.Error("a second event at once is not held back")
+	}
+	if p.broad = false; p.pause(t.Context()) {
+		t.Error("a watcher of chosen objects is held back")
 	}
 }

@@ -18,12 +18,13 @@ import (
 	"minato.dev/minato/internal/cache"
 )
 
-// eventChunk is how much of a burst of events is gathered before it is written.
-const eventChunk = 64 << 10
+// eventBuffers are what watches gather events in, up to a chunk and the event that goes beyond it. A watch has one only from
+// the first event of a flush to its end: most are idle for most of the time, and making one anew for each flush costs more,
+// in collections, than all else that a flush does.
+var eventBuffers = sync.Pool{New: func() any { b := make([]byte, 0, chunk+4<<10); return &b }}
 
-// eventBuffers are what watches gather events in. A watch has one only between its first event and the flush: most are idle
-// for most of the time, and making one anew for each flush costs more, in collections, than all else that a flush does.
-var eventBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+// largestBuffer is kept for the next flush.
+const largestBuffer = 4 * chunk
 
 // eventWriter renders and frames watch events in the form that was asked for.
 type eventWriter struct {
@@ -92,7 +93,7 @@ func (e *eventWriter) event(ev *cache.Event) error {
 		return nil
 	}
 	if e.socket == nil && e.table == nil && e.c.out.Shape == negotiate.Whole {
-		framed, err := e.c.res.appendStored(e.buf, string(ev.Type), ev.Object, e.c.out.Media)
+		framed, err := e.c.res.appendShared(e.buf, string(ev.Type), ev.Object, e.c.out.Media)
 		e.buf = framed
 		return err
 	}
@@ -113,12 +114,24 @@ func (e *eventWriter) gather(events []cache.Event) error {
 		if err := e.event(&events[i]); err != nil {
 			return fmt.Errorf("%w: %w", errNotRendered, err)
 		}
-		if len(e.buf) > eventChunk {
-			if err := e.write(); err != nil {
+		if len(e.buf) >= chunk {
+			if err := e.spill(); err != nil {
 				return err
 			}
 		}
 	}
+	return nil
+}
+
+// spill writes the full chunks of what has been gathered.
+func (e *eventWriter) spill() error {
+	rest := e.buf
+	for ; len(rest) >= chunk; rest = rest[chunk:] {
+		if _, err := e.c.w.Write(rest[:chunk]); err != nil {
+			return err
+		}
+	}
+	e.buf = e.buf[:copy(e.buf, rest)]
 	return nil
 }
 
@@ -252,9 +265,10 @@ func (e *eventWriter) write() error {
 		return nil
 	}
 	_, err := e.c.w.Write(e.buf)
-	b := e.buf[:0]
+	if b := e.buf[:0]; cap(b) <= largestBuffer {
+		eventBuffers.Put(&b)
+	}
 	e.buf = nil
-	eventBuffers.Put(&b)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -140,13 +141,24 @@ func (w *Watcher) Next(ctx context.Context) ([]Event, error) {
 		if events, err := w.Ready(); err != nil || len(events) > 0 {
 			return events, err
 		}
-		select {
-		case <-w.wakeup:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := w.Await(ctx); err != nil {
+			return nil, err
 		}
 	}
 }
+
+// Await waits, after Ready has returned no events, until it may have some. Errors: the context's.
+func (w *Watcher) Await(ctx context.Context) error {
+	select {
+	case <-w.wakeup:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Broad says whether the watcher hears of every write of a resource or of a namespace, and not of chosen objects alone.
+func (w *Watcher) Broad() bool { return w.opts.Field == "" && strings.HasSuffix(w.prefix, "/") }
 
 // Ready is Next without waiting: it returns no events where there are none.
 func (w *Watcher) Ready() ([]Event, error) {
