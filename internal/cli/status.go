@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/cluster"
 )
@@ -69,6 +70,16 @@ func (e *env) status() *cobra.Command {
 	return c
 }
 
+// readOnly tries the file system of dir with a file that has no name: one that an error has stopped is still mounted for
+// writing. A cluster that lost its disk cannot even write that to its log.
+func readOnly(dir string) bool {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		_ = unix.Close(fd)
+	}
+	return errors.Is(err, unix.EROFS)
+}
+
 func (e *env) printStatus(r report, output string) error {
 	switch strings.ToLower(output) {
 	case "json":
@@ -80,8 +91,11 @@ func (e *env) printStatus(r report, output string) error {
 		return exitError{2, fmt.Errorf("--output %q: must be json or empty", output)}
 	}
 	state := "stopped; `minato up` starts it"
-	if r.Running {
+	switch {
+	case r.Running:
 		state = fmt.Sprintf("running (process %d)", r.Pid)
+	case readOnly(r.DataDir):
+		state = fmt.Sprintf("stopped; the disk under it is read-only, as disks become by an error: `%s`, mend it, then `minato up`", downCommand(r.DataDir))
 	}
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 	what := "cluster"
