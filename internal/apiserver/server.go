@@ -42,6 +42,8 @@ type Server struct {
 	objects   *Objects
 	kubelet   *kubelets
 
+	impersonations impersonations
+
 	running atomic.Pointer[running] // set while Run runs
 	ready   atomic.Bool             // everything is done that comes before the first request
 	suspect atomic.Int64            // values up to this revision may be another writer's

@@ -62,6 +62,7 @@ func TestDifferential(t *testing.T) {
 		{"sub", func(*testing.T) { subresources(p) }},
 		{"admit", func(*testing.T) { admitted(p) }},
 		{"policy", func(*testing.T) { policies(p) }},
+		{"impersonate", func(t *testing.T) { impersonations(t, p, b) }},
 		{"kubectl", func(t *testing.T) { commands(t, p, b) }},
 		{"random", func(*testing.T) { random(p, seeds, *seed, 2000) }},
 		{"bad", func(*testing.T) { bads(p, seeds) }},
