@@ -126,7 +126,7 @@ func TestGuards(t *testing.T) {
 		{"node reads another", node, "/api/v1/nodes/other", nil, 403, `nodes "other" is forbidden: User "system:node:n" cannot get resource "nodes" in API group "" at the cluster scope`},
 		{"node reads secrets", node, secrets, nil, 403, `secrets is forbidden: User "system:node:n" cannot list resource "secrets" in API group "" in the namespace "kube-system"`},
 		{"admin as nobody", admin, secrets, []string{"Impersonate-User", "nobody"}, 403, `secrets is forbidden: User "nobody" cannot list resource "secrets" in API group "" in the namespace "kube-system"`},
-		{"node as admin", node, secrets, []string{"Impersonate-User", "admin"}, 403, `users "admin" is forbidden: User "system:node:n" cannot impersonate resource "users" in API group "" at the cluster scope`},
+		{"node as admin", node, secrets, []string{"Impersonate-User", "admin"}, 403, `secrets is forbidden: User "system:node:n" cannot impersonate-on:user-info:list resource "secrets" in API group "" in the namespace "kube-system"`},
 		{"group without user", admin, secrets, []string{"Impersonate-Group", "g"}, 400, "requested &user.DefaultInfo{"},
 		{"keys", anonymous, "/openid/v1/jwks", nil, 403, `forbidden: User "system:anonymous" cannot get path "/openid/v1/jwks"`},
 		{"keys in another form", admin, "/openid/v1/jwks", []string{"Accept", "application/json"}, 406, "406: Not Acceptable\n\nAvailable representations: application/jwk-set+json"},
