@@ -112,10 +112,6 @@ func (c *call) createObject(obj api.Object, options runtime.Object, manager stri
 
 // own records who wrote obj; old is nil for a new object.
 func (c *call) own(obj, old api.Object, manager string) (api.Object, error) {
-	fm, err := c.s.owners.of(c.res, c.sub, false)
-	if err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
 	if old == nil {
 		live, err := api.Scheme().New(c.res.Storage)
 		if err != nil {
@@ -124,7 +120,11 @@ func (c *call) own(obj, old api.Object, manager string) (api.Object, error) {
 		old = live.(api.Object)
 		old.GetObjectKind().SetGroupVersionKind(c.res.Storage)
 	}
-	return fm.UpdateNoErrors(old, obj, c.manager(manager)).(api.Object), nil
+	owned, err := c.s.owners.update(c.res, c.sub, old, obj, c.manager(manager))
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	return owned, nil
 }
 
 // insert runs the kind's rules and writes. It returns store.ErrExists where the name is taken. version is the

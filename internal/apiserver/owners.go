@@ -2,11 +2,14 @@ package apiserver
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -24,6 +27,8 @@ import (
 type owners struct {
 	mu       sync.Mutex
 	managers map[ownerKey]*managedfields.FieldManager
+	kinds    map[ownerKey]*ownership.Kind
+	sets     ownership.Sets
 }
 
 type ownerKey struct {
@@ -33,7 +38,7 @@ type ownerKey struct {
 }
 
 func newOwners() *owners {
-	return &owners{managers: map[ownerKey]*managedfields.FieldManager{}}
+	return &owners{managers: map[ownerKey]*managedfields.FieldManager{}, kinds: map[ownerKey]*ownership.Kind{}}
 }
 
 // fieldSchema is the schema of all kinds' fields, read once.
@@ -88,6 +93,71 @@ func (o *owners) of(r *resource, sub *api.Subresource, applies bool) (*managedfi
 	}
 	o.managers[k] = m
 	return m, nil
+}
+
+// update gives next, by which manager replaces old (an empty object for a new one), its managed fields.
+func (o *owners) update(r *resource, sub *api.Subresource, old, next api.Object, manager string) (api.Object, error) {
+	k, err := o.kind(r, sub)
+	if err != nil {
+		return nil, err
+	}
+	if k != nil && k.Update(old, next, manager, time.Now()) {
+		return next, nil
+	}
+	m, err := o.of(r, sub, false)
+	if err != nil {
+		return nil, err
+	}
+	return m.UpdateNoErrors(old, next, manager).(api.Object), nil
+}
+
+// apply merges a configuration that manager applies into live, a new object where it has no managed fields.
+func (o *owners) apply(r *resource, sub *api.Subresource, live api.Object, conf map[string]any, manager string, force bool) (api.Object, error) {
+	if k, err := o.kind(r, sub); err == nil && k != nil && k.Apply(live, conf, manager, time.Now()) {
+		api.Default(live)
+		return live, nil
+	}
+	m, err := o.of(r, sub, true)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	out, err := m.Apply(live, &unstructured.Unstructured{Object: conf}, manager, force)
+	if err != nil {
+		return nil, err
+	}
+	return out.(api.Object), nil
+}
+
+// kind is the short way for a kind that is stored in the version in which it is written; nil for others.
+func (o *owners) kind(r *resource, sub *api.Subresource) (*ownership.Kind, error) {
+	if !r.Stored() || r.GVK() != r.Storage {
+		return nil, nil
+	}
+	key, strategy := ownerKey{gvr: r.GVR()}, r.Strategy
+	if sub != nil {
+		key.sub = sub.Name
+		if sub.Strategy != nil {
+			strategy = sub.Strategy
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if k := o.kinds[key]; k != nil {
+		return k, nil
+	}
+	name, err := api.Scheme().ToOpenAPIDefinitionName(r.Storage)
+	if err != nil {
+		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
+	}
+	obj, err := r.New()
+	if err != nil {
+		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
+	}
+	version := r.GroupVersion.String()
+	k := &ownership.Kind{Type: fieldSchema().Type(name), Name: r.Kind, Version: version, Opaque: ownership.Opaque(reflect.TypeOf(obj)), Subresource: key.sub,
+		Reset: resetFields(r, strategy)[fieldpath.APIVersion(version)], Sets: &o.sets}
+	o.kinds[key] = k
+	return k, nil
 }
 
 // resetFields are the fields that nobody comes to own by writing through this path, for each version of the kind.

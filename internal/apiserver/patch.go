@@ -7,9 +7,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -75,6 +73,9 @@ func (c *call) newPatch() (*patchCall, error) {
 	p.strict = fieldValidation(p.options.FieldValidation) != api.Ignore
 	if p.kind != types.ApplyYAMLPatchType {
 		return p, patch.Check(p.body)
+	}
+	if _, plain := patch.PlainJSON(p.body); plain {
+		return p, nil
 	}
 	if _, err := yaml.ToJSON(p.body); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error encoding patch: %v", err))
@@ -225,27 +226,27 @@ func shownPatch(body []byte) string {
 
 // applyConfiguration merges a configuration with what its manager applied before (server-side apply).
 func (p *patchCall) applyConfiguration(old api.Object) (api.Object, error) {
-	conf := &unstructured.Unstructured{Object: map[string]any{}}
-	if err := yaml.Unmarshal(p.body, &conf.Object); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+	conf, plain := patch.PlainJSON(p.body)
+	if !plain {
+		conf = map[string]any{}
+		if err := yaml.Unmarshal(p.body, &conf); err != nil {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+		}
 	}
-	fm, err := p.s.owners.of(p.res, p.sub, true)
-	if err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
-	live := runtime.Object(old)
+	live := old
 	if old == nil {
-		if live, err = api.Scheme().New(p.res.Storage); err != nil {
+		empty, err := api.Scheme().New(p.res.Storage)
+		if err != nil {
 			return nil, err
 		}
+		live = empty.(api.Object)
 		live.GetObjectKind().SetGroupVersionKind(p.res.Storage)
 	}
-	force := p.options.Force != nil && *p.options.Force
-	out, err := fm.Apply(live, conf, p.options.FieldManager, force)
+	out, err := p.s.owners.apply(p.res, p.sub, live, conf, p.options.FieldManager, p.options.Force != nil && *p.options.Force)
 	if err != nil {
 		return nil, err
 	}
-	if p.strict {
+	if p.strict && !plain {
 		if err := yaml.UnmarshalStrict(p.body, &map[string]any{}); err != nil {
 			if fieldValidation(p.options.FieldValidation) == api.Strict {
 				return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding patch: %v", err))
@@ -255,8 +256,5 @@ func (p *patchCall) applyConfiguration(old api.Object) (api.Object, error) {
 			}
 		}
 	}
-	if _, err := meta.Accessor(out); err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
-	return out.(api.Object), nil
+	return out, nil
 }
