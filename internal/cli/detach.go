@@ -86,7 +86,7 @@ func spawn(cfg cluster.Config, f *upFlags, log *os.File) (phases *os.File, pid i
 		"--log-level", f.logLevel, "--merge-kubeconfig=false", "--node-name", cfg.NodeName}
 	for flag, v := range map[string]string{"--node-ip": cfg.NodeIP, "--join": cfg.Join, "--pod-cidr": cfg.PodCIDR, "--service-cidr": cfg.ServiceCIDR, "--context": cfg.Context, "--registries-dir": cfg.Registries,
 		"--registries-file": cfg.RegistriesFile, "--image-credential-provider-config": cfg.CredentialConfig, "--image-credential-provider-bin-dir": cfg.CredentialDir,
-		"--runtime-handlers": cfg.RuntimeHandlers} {
+		"--runtime-handlers": cfg.RuntimeHandlers, "--kubelet": cfg.Kubelet} {
 		if v != "" {
 			args = append(args, flag, v)
 		}

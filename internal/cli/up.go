@@ -68,6 +68,7 @@ MINATO_<FLAG>; the command line wins over the variable, the variable over the fi
 	fl.StringVar(&f.cfg.CredentialConfig, "image-credential-provider-config", "", "CredentialProviderConfig of the kubelet's credential providers")
 	fl.StringVar(&f.cfg.CredentialDir, "image-credential-provider-bin-dir", "", "directory of the programs that it names")
 	fl.StringVar(&f.cfg.RuntimeHandlers, "runtime-handlers", "", "other OCI runtimes for RuntimeClasses, as NAME=/PATH,...; crun and runc are found where they are installed")
+	fl.StringVar(&f.cfg.Kubelet, "kubelet", "", "program that runs in place of the built-in kubelet, for example upstream's")
 	fl.StringVar(&f.cfg.Context, "context", "", "name of the context in ~/.kube/config (default: minato for the default data directory)")
 	fl.BoolVar(&f.merge, "merge-kubeconfig", true, "add the context to ~/.kube/config and make it the current one")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")

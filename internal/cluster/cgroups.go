@@ -59,7 +59,8 @@ func unmountUnder(dir string) error {
 // that the user has put in the place of the directory, or of one below it, is not ours and stays.
 func unmountOurs(data string) error {
 	return unmount(func(p string) bool {
-		return strings.HasPrefix(p, filepath.Join(data, "kubelet", "pods")+"/") || strings.HasPrefix(p, filepath.Join(data, "build")+"/")
+		return strings.HasPrefix(p, filepath.Join(data, "kubelet", "pods")+"/") || strings.HasPrefix(p, filepath.Join(data, "build")+"/") ||
+			strings.HasPrefix(p+"/", Paths{Data: data}.otherKubelet()+"/")
 	})
 }
 

@@ -41,6 +41,8 @@ type Config struct {
 	// RuntimeHandlers are other OCI runtimes by the names that RuntimeClasses give them: "name=/path,name=/path". crun and
 	// runc are found without it.
 	RuntimeHandlers string
+	// Kubelet is the absolute path of a program, upstream's kubelet, that runs in place of ours; empty: ours.
+	Kubelet string
 	// Join is the API server of the cluster to join as an agent, and Token what `minato token create` printed there; empty: a
 	// cluster of its own, or the agent that this data directory already is.
 	Join, Token string
@@ -133,6 +135,11 @@ func (c Config) check() error {
 	}
 	if c.Token != "" && c.Join == "" {
 		errs = append(errs, errors.New("--token needs --join with the server's address; `minato token create` prints both"))
+	}
+	if err := checkKubelet(c.Kubelet); err != nil {
+		errs = append(errs, fmt.Errorf("--kubelet %q: %w", c.Kubelet, err))
+	} else if c.Kubelet != "" && c.Join != "" {
+		errs = append(errs, errors.New("--kubelet: a node that joins runs the built-in one"))
 	}
 	if _, err := runtime.CheckHandlers(c.RuntimeHandlers); err != nil {
 		errs = append(errs, fmt.Errorf("--runtime-handlers: %w", err))

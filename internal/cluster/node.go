@@ -131,6 +131,9 @@ func (a *assembly) shimConfig() (shim.Config, error) {
 
 // kubelet runs the node's agent with the node's own identity and mirrors.
 func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func()) error {
+	if a.cfg.Kubelet != "" {
+		return a.otherKubelet(ctx, ready)
+	}
 	return withViews(ctx, p.client(a.pki.Node, "minato/kubelet"), a.log, func(s *run.Scope, vs *client.Views) error {
 		return a.startKubelet(s, vs, n, trust{a.pki.CA.Pool(), func() *tls.Certificate { return &a.pki.Kubelet.TLS }}, ready)
 	})

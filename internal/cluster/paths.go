@@ -37,3 +37,6 @@ func (p Paths) CRISocket() string { return filepath.Join(p.Run, "cri.sock") }
 func (id Identity) paths(data string) Paths {
 	return Paths{Data: data, Run: filepath.Join(runRoot, id.ID)}
 }
+
+// otherKubelet is the root of a kubelet that is not ours, which mounts it on itself.
+func (p Paths) otherKubelet() string { return filepath.Join(p.kubelet(), "other") }
