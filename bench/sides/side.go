@@ -34,6 +34,7 @@ type Side struct {
 	Net    *measure.Netns
 	Cgroup *cgroup.Group
 	API    time.Duration // from the latest start until the API was ready
+	Starting time.Duration // what the latest start took of all programs until Up returned
 	tls    *tls.Config
 	up     func(context.Context) error
 	down   func(context.Context) error
@@ -71,9 +72,18 @@ func Both(ctx context.Context, f Flags, fill Fill) ([]*Side, error) {
 
 // Up starts it, or starts it again after Down. Ours is complete then, with node and DNS; upstream's has been started.
 func (s *Side) Up(ctx context.Context) error {
+	before, err := s.Cgroup.CPU()
+	if err != nil {
+		return err
+	}
 	if err := s.up(ctx); err != nil {
 		return err
 	}
+	after, err := s.Cgroup.CPU()
+	if err != nil {
+		return err
+	}
+	s.Starting = after - before
 	conn, _, err := s.known()
 	s.tls = conn
 	return err
@@ -211,14 +221,20 @@ func UpstreamScheduling(ctx context.Context, bin string, fill Fill) (*Side, erro
 	return theirs(ctx, bin, fill, (*upstream.Cluster).StartScheduler)
 }
 
-// theirs starts upstream's control plane, and what more says after it.
+// theirs starts upstream's control plane, as ours in a data directory that has been used and filled where there is something
+// to fill it with, and what more says after it.
 func theirs(ctx context.Context, bin string, fill Fill, more ...func(*upstream.Cluster, context.Context) error) (*Side, error) {
 	c, err := upstream.New(ctx, bin)
 	if err != nil {
 		return nil, err
 	}
 	s := fromUpstream(c)
-	s.up = func(ctx context.Context) error { return s.startTheirs(ctx, c, fill, more) }
+	s.up = func(ctx context.Context) error { return s.startTheirs(ctx, c, more) }
+	if fill != nil {
+		if err := errors.Join(s.Up(ctx), s.Down(ctx), c.StartEtcd(ctx), c.Seed(ctx, fill), s.Down(ctx)); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	if err := s.Up(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -231,15 +247,10 @@ func fromUpstream(c *upstream.Cluster) *Side {
 		known: func() (*tls.Config, string, error) { return c.TLS(), upstream.DNS, nil }}
 }
 
-func (s *Side) startTheirs(ctx context.Context, c *upstream.Cluster, fill Fill, more []func(*upstream.Cluster, context.Context) error) error {
+func (s *Side) startTheirs(ctx context.Context, c *upstream.Cluster, more []func(*upstream.Cluster, context.Context) error) error {
 	began := time.Now()
 	if err := c.StartEtcd(ctx); err != nil {
 		return err
-	}
-	if fill != nil {
-		if err := c.Seed(ctx, fill); err != nil {
-			return err
-		}
 	}
 	if err := c.StartAPI(ctx); err != nil {
 		return err

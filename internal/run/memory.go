@@ -21,7 +21,7 @@ const (
 const (
 	settle      = 2 * time.Second  // after a collection with no other, a burst is over
 	returnEvery = 20 * time.Second // giving memory back takes a collection
-	startOver   = 6 * time.Second  // everything that a start runs through is behind it
+	startOver   = 6 * time.Second  // the soonest that everything is behind it that a start runs through
 )
 
 const (
@@ -42,7 +42,7 @@ func KeepMemory(ctx context.Context) error {
 	now := usualRoom
 	look := time.NewTimer(time.Hour)
 	look.Stop()
-	var returned time.Time
+	var returned, busy time.Time
 	started := time.NewTimer(startOver)
 	defer started.Stop()
 	for {
@@ -52,6 +52,7 @@ func KeepMemory(ctx context.Context) error {
 		}
 		select {
 		case <-collected:
+			busy = time.Now()
 			look.Reset(settle)
 		case <-look.C:
 			if excess(bytes(liveBytes), bytes(freeBytes)) && time.Since(returned) > returnEvery {
@@ -59,6 +60,10 @@ func KeepMemory(ctx context.Context) error {
 				returned = time.Now()
 			}
 		case <-started.C:
+			if time.Since(busy) < settle { // on a slow machine, or with much to load
+				started.Reset(settle)
+				continue
+			}
 			_ = forgetProgram() // what cannot be given back stays, which costs memory and nothing else
 		case <-ctx.Done():
 			return ctx.Err()
