@@ -15,20 +15,21 @@ import (
 // mirrored is the registry that the suite's images come from.
 const mirrored = "registry.k8s.io"
 
-// mirror serves pulls from inside the namespace, because one test pulls an image anew, and returns the directory that tells
-// minato so.
-func (h *Harbour) mirror(registry http.Handler) (string, error) {
-	l, err := h.listen()
+// mirror serves pulls from inside a node's namespace, because one test pulls an image anew, and returns the directory that
+// tells minato so.
+func (h *Harbour) mirror(n *node, registry http.Handler) (string, error) {
+	l, err := n.listen()
 	if err != nil {
-		return "", fmt.Errorf("listen in %s: %w", h.netns, err)
+		return "", fmt.Errorf("listen in %s: %w", n.netns, err)
 	}
-	h.server = &http.Server{Handler: registry}
+	server := &http.Server{Handler: registry}
+	n.mirror = server
 	go func() {
-		if err := h.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			h.log.Error("the mirror ended", "err", err)
 		}
 	}()
-	dir := filepath.Join(h.dir, "registries")
+	dir := filepath.Join(h.dir, "registries-"+n.netns)
 	if err := os.MkdirAll(filepath.Join(dir, mirrored), 0o755); err != nil {
 		return "", err
 	}
@@ -37,7 +38,7 @@ func (h *Harbour) mirror(registry http.Handler) (string, error) {
 }
 
 // listen opens a loopback port in the namespace, by a thread that enters it and ends.
-func (h *Harbour) listen() (net.Listener, error) {
+func (n *node) listen() (net.Listener, error) {
 	type answer struct {
 		l   net.Listener
 		err error
@@ -46,7 +47,7 @@ func (h *Harbour) listen() (net.Listener, error) {
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread must not serve anybody else
 		l, err := func() (net.Listener, error) {
-			ns, err := os.Open("/run/netns/" + h.netns)
+			ns, err := os.Open("/run/netns/" + n.netns)
 			if err != nil {
 				return nil, err
 			}

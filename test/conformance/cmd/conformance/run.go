@@ -48,13 +48,17 @@ func (o options) run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := harbour.Open(ctx, o.minato, o.cache, registry, log)
+	h, err := harbour.Open(ctx, o.minato, o.cache, o.nodes, registry, log)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if kerr := keepLog(h.LogFile(), filepath.Join(o.out, "minato.log")); kerr != nil {
-			err = errors.Join(err, kerr)
+		for i, file := range h.LogFiles() {
+			name := "minato.log"
+			if i > 0 {
+				name = fmt.Sprintf("minato-%d.log", i)
+			}
+			err = errors.Join(err, keepLog(file, filepath.Join(o.out, name)))
 		}
 		if o.keep {
 			fmt.Printf("the cluster is still there:\n  export KUBECONFIG=%s\n  %s\n", h.Kubeconfig(), strings.Join(h.Command(ctx, "kubectl", "get", "pods", "-A").Args, " "))
