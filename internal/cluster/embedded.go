@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"embed"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,10 +22,10 @@ var programs embed.FS
 
 // A program is one of them.
 type program struct {
-	name   string
-	sum    string // SHA-256 of the program in hexadecimal
-	base   string // the first digits of that of base, which it is packed against; "" where it is packed alone
-	packed []byte
+	name string
+	sum  string // SHA-256 of the program in hexadecimal
+	base string // the first digits of that of base, which it is packed against; "" where it is packed alone
+	file string // among programs; megabytes, which reading copies
 }
 
 // base is the program that the others are packed against: much of a Go program is the same in all.
@@ -35,19 +37,25 @@ func embedded(name string) (program, error) {
 	if err != nil || len(files) != 1 {
 		return program{}, fmt.Errorf("this minato was built without %s: build it with `make build`", name)
 	}
-	packed, err := programs.ReadFile(files[0])
-	if err != nil {
-		return program{}, err
-	}
 	sum := strings.TrimSuffix(strings.TrimPrefix(files[0], "bin/"+name+"."), ".zst")
 	sum, against, _ := strings.Cut(sum, "-")
-	return program{name: name, sum: sum, base: against, packed: packed}, nil
+	return program{name: name, sum: sum, base: against, file: files[0]}, nil
 }
 
 // size is the program's size in bytes; it is in the header of what is packed.
 func (p program) size() (int64, error) {
+	f, err := programs.Open(p.file)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	start := make([]byte, zstd.HeaderMaxSize)
+	n, err := io.ReadFull(f, start)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, fmt.Errorf("embedded %s: %w", p.name, err)
+	}
 	var h zstd.Header
-	if err := h.Decode(p.packed); err != nil {
+	if err := h.Decode(start[:n]); err != nil {
 		return 0, fmt.Errorf("embedded %s: %w", p.name, err)
 	}
 	return int64(h.FrameContentSize), nil
@@ -68,7 +76,11 @@ func (p program) unpack() ([]byte, error) {
 		return nil, err
 	}
 	defer dec.Close()
-	b, err := dec.DecodeAll(p.packed, nil)
+	packed, err := programs.ReadFile(p.file)
+	if err != nil {
+		return nil, err
+	}
+	b, err := dec.DecodeAll(packed, nil)
 	if err != nil {
 		return nil, fmt.Errorf("embedded %s: %w", p.name, err)
 	}
