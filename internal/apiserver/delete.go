@@ -21,6 +21,9 @@ func (c *call) delete() error {
 	if err != nil {
 		return err
 	}
+	if ignoresReadErrors(o) {
+		return c.deleteUnreadable(o)
+	}
 	c.warnOrphans(o)
 	w, err := c.deleteObject(o)
 	if err != nil {

@@ -15,6 +15,9 @@ func (c *call) deleteCollection() error {
 		return err
 	}
 	o, err := c.deleteOptions()
+	if err == nil {
+		err = oneByOne(o)
+	}
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,6 @@ func (c *call) deleteOptions() (*metav1.DeleteOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.IgnoreStoreReadErrorWithClusterBreakingPotential = nil
 	o.TypeMeta = metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "DeleteOptions"}
 	return o, invalidOptions("DeleteOptions", validation.ValidateDeleteOptions(o))
 }

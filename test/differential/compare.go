@@ -113,8 +113,8 @@ func (p *pairing) values(path, key string, ours, theirs any) (out []Difference) 
 // conflicts between their managers, and the rules of a user, come in the order of a Go map.
 var anyOrder = map[string]bool{"managedFields": true, "causes": true, "nonResourceRules": true, "resourceRules": true}
 
-// ports are chosen at random where nobody names one.
-var ports = map[string]bool{"nodePort": true, "healthCheckNodePort": true}
+// ports are numbers without a meaning in common: chosen at random where nobody names one, or a time.
+var ports = map[string]bool{"nodePort": true, "healthCheckNodePort": true, "uptimeSeconds": true}
 
 func isNumber(v any) bool { _, ok := v.(json.Number); return ok }
 

@@ -73,6 +73,10 @@ func life(p *Pair, seed Seed, ns string) {
 	s.update()
 	s.patch()
 	s.subresources()
+	const ignoring = "?ignoreStoreReadErrorWithClusterBreakingPotential=true"
+	s.ask("delete though unreadable", http.MethodDelete, s.one+ignoring, "", "")
+	s.ask("delete though unreadable, none", http.MethodDelete, s.list+"/none"+ignoring, "", "")
+	s.ask("delete all though unreadable", http.MethodDelete, s.list+ignoring, "", "")
 	s.end()
 }
 
