@@ -80,8 +80,9 @@ func preparePod(ctx context.Context, s *sides.Side) error {
 	defer c.CloseIdleConnections()
 	account := "/api/v1/namespaces/default/serviceaccounts"
 	err := do(ctx, c, http.MethodGet, s.URL+account+"/default", "", "", http.StatusOK)
-	if err != nil { // upstream's API server alone has nobody to make it
-		if err := do(ctx, c, http.MethodPost, s.URL+account, "application/json", `{"metadata":{"name":"default"}}`, http.StatusCreated); err != nil {
+	if err != nil { // upstream's API server alone has nobody to make it; ours may just be making it
+		err = do(ctx, c, http.MethodPost, s.URL+account, "application/json", `{"metadata":{"name":"default"}}`, http.StatusCreated)
+		if err != nil && do(ctx, c, http.MethodGet, s.URL+account+"/default", "", "", http.StatusOK) != nil {
 			return err
 		}
 	}

@@ -153,9 +153,17 @@ func (o *owners) kind(r *resource, sub *api.Subresource) (*ownership.Kind, error
 	if err != nil {
 		return nil, fmt.Errorf("field manager of %s: %w", r.Name, err)
 	}
+	var unread []string
+	if strategy != nil {
+		for _, f := range strategy.ResetFields {
+			if !strings.Contains(f, ".") {
+				unread = append(unread, f)
+			}
+		}
+	}
 	version := r.GroupVersion.String()
 	k := &ownership.Kind{Type: fieldSchema().Type(name), Name: r.Kind, Version: version, Opaque: ownership.Opaque(reflect.TypeOf(obj)), Subresource: key.sub,
-		Reset: resetFields(r, strategy)[fieldpath.APIVersion(version)], Sets: &o.sets}
+		Reset: resetFields(r, strategy)[fieldpath.APIVersion(version)], Unread: unread, Sets: &o.sets}
 	o.kinds[key] = k
 	return k, nil
 }

@@ -30,8 +30,10 @@ type Kind struct {
 	Opaque bool
 	// Subresource that is written through, "" for the object itself.
 	Subresource string
-	// Reset leaves out what nobody comes to own by writing through this path; nil leaves out nothing.
-	Reset fieldpath.Filter
+	// Reset leaves out what nobody comes to own by writing through this path; nil leaves out nothing. Unread are whole
+	// fields of the object that it leaves out.
+	Reset  fieldpath.Filter
+	Unread []string
 	// Sets are shared by all kinds.
 	Sets *Sets
 }

@@ -3,7 +3,6 @@ package ownership
 import (
 	"encoding/json"
 	"reflect"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,7 +14,7 @@ func copyNamed(to, from reflect.Value, named map[string]any, deep int) bool {
 	found := 0
 	for i := range to.NumField() {
 		f := to.Type().Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name := jsonName(f)
 		if f.Anonymous && name == "" {
 			if f.Type != reflect.TypeFor[metav1.TypeMeta]() {
 				return false

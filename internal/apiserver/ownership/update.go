@@ -54,7 +54,7 @@ func (k *Kind) Update(old, next Object, manager string, now time.Time) bool {
 
 // changed compares two objects of one Go type.
 func (k *Kind) changed(old, next Object) (change, error) {
-	a, b := differing(old, next)
+	a, b := differing(old, next, k.Unread)
 	a.(Object).SetManagedFields(nil)
 	b.(Object).SetManagedFields(nil)
 	from, err := k.typed(a)
