@@ -29,18 +29,18 @@ type Fill func(put func(key string, value []byte) error) error
 
 // A Side is one cluster. Both sides are started, asked and counted by the same code.
 type Side struct {
-	Name   string
-	URL    string
-	Net    *measure.Netns
-	Cgroup *cgroup.Group
-	API    time.Duration // from the latest start until the API was ready
+	Name     string
+	URL      string
+	Net      *measure.Netns
+	Cgroup   *cgroup.Group
+	API      time.Duration // from the latest start until the API was ready
 	Starting time.Duration // what the latest start took of all programs until Up returned
-	tls    *tls.Config
-	up     func(context.Context) error
-	down   func(context.Context) error
-	close  func() error
-	words  func() string
-	known  func() (*tls.Config, string, error) // how to connect and where DNS answers; an error while it is not known yet
+	tls      *tls.Config
+	up       func(context.Context) error
+	down     func(context.Context) error
+	close    func() error
+	words    func() string
+	known    func() (*tls.Config, string, error) // how to connect and where DNS answers; an error while it is not known yet
 }
 
 // Flags say what to compare; every command has them.

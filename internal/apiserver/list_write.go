@@ -42,15 +42,14 @@ func (c *call) jsonList(p *page, gvk schema.GroupVersionKind) error {
 	fill := func(b *body) error {
 		b.string(`{"kind":"` + gvk.Kind + `","apiVersion":"` + gvk.GroupVersion().String() + `","metadata":` + string(m) + `,"items":[`)
 		var scratch []byte
+		var err error
 		for i, o := range p.objects {
 			if i > 0 {
 				b.string(",")
 			}
-			item, err := c.res.itemRendered(o)
-			if err != nil {
+			if scratch, err = c.res.appendItem(scratch[:0], o); err != nil {
 				return err
 			}
-			scratch = item.AppendTo(scratch[:0])
 			b.bytes(scratch)
 		}
 		b.string(endOfItems)

@@ -60,12 +60,28 @@ func (r *resource) renderItem(o *cache.Object) func() ([]byte, error) {
 		if b := r.transcoded(o); b != nil {
 			return b, nil
 		}
-		obj, err := r.served(o)
-		if err != nil {
-			return nil, err
-		}
-		return encodeItem(obj)
+		return r.decodedItem(o)
 	}
+}
+
+// decodedItem renders what has no plan.
+func (r *resource) decodedItem(o *cache.Object) ([]byte, error) {
+	obj, err := r.served(o)
+	if err != nil {
+		return nil, err
+	}
+	return encodeItem(obj)
+}
+
+// appendItem is item appended to b, for lists and watches.
+func (r *resource) appendItem(b []byte, o *cache.Object) ([]byte, error) {
+	return o.AppendRendered(b, r.memo+memoJSON, func(b []byte) ([]byte, error) {
+		if out, ok := r.appendTranscoded(b, o); ok {
+			return out, nil
+		}
+		item, err := r.decodedItem(o)
+		return append(b, item...), err
+	})
 }
 
 // message is a cached object's protobuf message without the resourceVersion where whole is false: then it is the stored

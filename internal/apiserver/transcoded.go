@@ -62,6 +62,22 @@ func (r *resource) transcoded(o *cache.Object) []byte {
 	return out
 }
 
+// appendTranscoded is transcoded appended to b; not ok where it has to be decoded.
+func (r *resource) appendTranscoded(b []byte, o *cache.Object) (out []byte, ok bool) {
+	if r.plan == nil || r.plan() == nil {
+		return b, false
+	}
+	err := o.ReadValue(func(value []byte) error {
+		raw, err := rawMessage(value)
+		if err != nil {
+			return err
+		}
+		out, err = r.plan().Append(b, raw, strconv.FormatInt(o.Revision, 10))
+		return err
+	})
+	return out, err == nil
+}
+
 // transcodedValue is a stored value in JSON without its kind, shown with this resourceVersion; nil where it has to be decoded.
 func (r *resource) transcodedValue(value []byte, version string) []byte {
 	if r.plan == nil || r.plan() == nil {

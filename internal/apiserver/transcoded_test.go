@@ -46,6 +46,11 @@ func TestTranscodedIsServed(t *testing.T) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("transcoded %s\nencoded %s (%v)", got, want, err)
 	}
+	for range 2 { // rendered, then remembered
+		if b, err := r.appendItem([]byte("before"), o); err != nil || string(b) != "before"+string(want) {
+			t.Errorf("appended %s (%v)\nencoded %s", b, err, want)
+		}
+	}
 	r.metaPlan = metaPlanOf(r.Resource)
 	m, err := r.metadataOf(o)
 	if err != nil {

@@ -13,10 +13,7 @@ func (r *resource) appendStored(b []byte, kind string, o *cache.Object, media ne
 	if media == negotiate.Protobuf {
 		return r.appendStoredProtobuf(b, kind, o)
 	}
-	item, err := r.itemRendered(o)
-	if err != nil {
-		return b, err
-	}
+	begin := len(b)
 	b = append(b, `{"type":"`...)
 	b = append(b, kind...)
 	b = append(b, `","object":{"kind":"`...)
@@ -25,8 +22,11 @@ func (r *resource) appendStored(b []byte, kind string, o *cache.Object, media ne
 	b = append(b, r.GroupVersion.String()...)
 	b = append(b, '"')
 	at := len(b)
-	b = item.AppendTo(b)
-	if item.Len() > len("{}") {
+	b, err := r.appendItem(b, o)
+	if err != nil {
+		return b[:begin], err
+	}
+	if len(b)-at > len("{}") {
 		b[at] = ',' // in the place of the item's own brace
 	} else {
 		b = append(b[:at], '}')

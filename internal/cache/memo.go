@@ -83,6 +83,25 @@ func (o *Object) Rendered(kind int, valid func([]byte) bool, render func() ([]by
 	return r, err
 }
 
+// AppendRendered appends the encoding that kind stands for to b: the remembered one, or what render appends. That is packed,
+// where many are, as it stands in b: a list that renders many objects leaves no copies behind.
+func (o *Object) AppendRendered(b []byte, kind int, render func([]byte) ([]byte, error)) ([]byte, error) {
+	if m := o.memo(kind); m != nil {
+		if !m.used.Load() {
+			m.used.Store(true)
+		}
+		return m.AppendTo(b), nil
+	}
+	out, err := render(b)
+	if err != nil {
+		return b, err
+	}
+	if o.ledger != nil {
+		o.ledger.addCopy(o, kind, out[len(b):])
+	}
+	return out, nil
+}
+
 func (o *Object) memo(kind int) *memo {
 	if list := o.memos.Load(); list != nil {
 		for _, m := range *list {
@@ -117,9 +136,27 @@ func (m *memo) cost() int { return len(m.data) + memoOverhead }
 
 // add remembers r in the place of old, which may be nil.
 func (l *ledger) add(o *Object, kind int, r Rendering, old *memo) {
-	if l.many.Load() && r.size >= packFrom {
-		r = pack(r.data, l.dictionary(kind, r.data))
+	l.put(o, kind, l.packed(kind, r), old)
+}
+
+// addCopy remembers a copy of an encoding.
+func (l *ledger) addCopy(o *Object, kind int, data []byte) {
+	r := l.packed(kind, Rendering{data: data, size: len(data)})
+	if len(r.data) == r.size {
+		r.data = slices.Clone(data)
 	}
+	l.put(o, kind, r, nil)
+}
+
+// packed is r in less memory, where there are many.
+func (l *ledger) packed(kind int, r Rendering) Rendering {
+	if l.many.Load() && r.size >= packFrom {
+		return pack(r.data, l.dictionary(kind, r.data))
+	}
+	return r
+}
+
+func (l *ledger) put(o *Object, kind int, r Rendering, old *memo) {
 	m := &memo{kind: kind, Rendering: r, owner: o}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -27,20 +27,20 @@ const (
 	dictBytes   = s2.MaxDictSize - 64
 )
 
-// dictionary returns by what data is to be packed, and may keep data as a sample.
+// dictionary returns by what data is to be packed, and may keep a copy of it as a sample.
 func (p *packer) dictionary(data []byte) *s2.Dict {
 	p.seen++
 	switch {
 	case p.dict == nil:
 		p.renewAt = renewFirst
-		p.samples = append(p.samples, data)
+		p.samples = append(p.samples, slices.Clone(data))
 		p.renew()
 	case p.seen == p.renewAt:
 		p.renewAt *= renewFactor
-		p.samples = append(p.samples, data)
+		p.samples = append(p.samples, slices.Clone(data))
 		p.renew()
 	case p.seen%max(1, p.renewAt/packSamples) == 0:
-		p.samples = append(p.samples, data)
+		p.samples = append(p.samples, slices.Clone(data))
 	}
 	return p.dict
 }

@@ -16,6 +16,7 @@ func TestPackedRenderings(t *testing.T) {
 	long := strings.Repeat(`"f:metadata":{"f:labels":{}},`, 20)
 	var objects []*Object
 	var texts [][]byte
+	shared := []byte("before")
 	for i := range 3000 {
 		text := fmt.Appendf(nil, `{"metadata":{"name":"web-%d","uid":"%x"},"spec":{%s},"status":{"podIP":"10.0.%d.%d"}}`, i, draw.Uint64(), long, i/256, i%256)
 		switch i % 500 {
@@ -30,7 +31,15 @@ func TestPackedRenderings(t *testing.T) {
 			}
 		}
 		o := &Object{ledger: l}
-		if _, err := o.Memo(i%3, func() ([]byte, error) { return bytes.Clone(text), nil }); err != nil {
+		if i%2 == 0 { // out of a buffer that is used again
+			var err error
+			if shared, err = o.AppendRendered(shared[:6], i%3, func(b []byte) ([]byte, error) { return append(b, text...), nil }); err != nil {
+				t.Fatal(err)
+			}
+			if string(shared) != "before"+string(text) {
+				t.Fatalf("rendering %d was appended as %.200q", i, shared)
+			}
+		} else if _, err := o.Memo(i%3, func() ([]byte, error) { return bytes.Clone(text), nil }); err != nil {
 			t.Fatal(err)
 		}
 		l.many.Store(true)
