@@ -2,7 +2,7 @@
 // one client, the image being present: pods one after another in turns, pods four at a time, commands in a container,
 // and what idle pods hold.
 //
-//	go run ./bench/runtime [-json FILE] [-shim bin/minato-shim] [-upstream DIR] [-cni DIR] [-n 30] [-batch 40] [-idle 20]
+//	go run ./bench/runtime [-json FILE] [-shim bin/minato-shim] [-upstream DIR] [-cni DIR] [-n 30] [-batch 40] [-idle 30]
 //
 // Each side runs in a network namespace and a cgroup of its own. CPU is all that the side used, its containers included.
 package main
@@ -34,7 +34,7 @@ func main() {
 	flag.StringVar(&c.cni, "cni", "/usr/lib/cni", "folder of the CNI plugins (Debian: containernetworking-plugins)")
 	flag.IntVar(&c.n, "n", 30, "pods, and ten times as many commands, one after another")
 	flag.IntVar(&c.batch, "batch", 40, "pods four at a time")
-	flag.IntVar(&c.idle, "idle", 20, "pods that do nothing")
+	flag.IntVar(&c.idle, "idle", 30, "pods that do nothing")
 	flag.StringVar(&c.serve, "serve", "", "used by the command itself: serve our runtime in this directory")
 	report.Main(report.Result{Bench: "runtime", Title: "The container runtime", About: "Over CRI, by one client, the image being present, against containerd with runc and " +
 		"the bridge CNI plugin: RunPodSandbox, CreateContainer and StartContainer one after another in turns, whole lives of pods four at a time, `true` by " +
@@ -85,7 +85,8 @@ type result struct {
 	perSecond           float64
 	exec                []time.Duration
 	execCPU             time.Duration
-	idle                int64 // bytes a pod
+	idle                int64 // bytes a pod, of the runtime's processes
+	kernel              int64 // bytes a pod
 }
 
 // turns starts and removes pods, one side after the other.
@@ -146,10 +147,14 @@ func (c *config) commands(ctx context.Context, both [2]*side, res *[2]result) er
 	return nil
 }
 
-// rest is what each pod that sleeps adds to the memory of the runtime's own processes.
+// rest is what each pod that sleeps adds to the memory of the runtime's own processes and of the kernel.
 func (c *config) rest(ctx context.Context, both [2]*side, res *[2]result) error {
 	for k, s := range both {
 		before, err := s.memory()
+		if err != nil {
+			return err
+		}
+		held, err := kernelMemory(ctx)
 		if err != nil {
 			return err
 		}
@@ -165,7 +170,11 @@ func (c *config) rest(ctx context.Context, both [2]*side, res *[2]result) error 
 		if err != nil {
 			return err
 		}
-		res[k].idle = (after - before) / int64(c.idle)
+		more, err := kernelMemory(ctx)
+		if err != nil {
+			return err
+		}
+		res[k].idle, res[k].kernel = (after-before)/int64(c.idle), (more-held)/int64(c.idle)
 		for _, p := range pods {
 			if err := s.remove(ctx, p); err != nil {
 				return err

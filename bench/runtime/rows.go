@@ -41,4 +41,11 @@ func (c *config) rows(r *report.Result, res [2]result) {
 		return report.Just(report.MB(x.idle))
 	})
 	idle.Reach.Figure, idle.Key = 0.016, true
+	whole := row("memory of an idle pod with the kernel's part and its program's tables", report.Megabytes, func(x result) *report.Value {
+		if x.kernel == 0 {
+			return nil
+		}
+		return report.Just(report.MB(x.idle + x.kernel))
+	})
+	whole.Reach.Figure, whole.Key = 0.35, true
 }
