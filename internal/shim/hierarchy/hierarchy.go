@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Dirs returns the directories that a cgroup path has in every mounted hierarchy, by its controllers ("" for v2).
@@ -41,4 +43,23 @@ func mounts() map[string]string {
 		}
 	}
 	return found
+}
+
+// Each calls f with dir and every cgroup below it. One that has none below is not listed, which costs ten times as much as
+// to see it by its count of links: two, and one for each below.
+func Each(dir string, f func(dir string)) {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return // gone meanwhile
+	}
+	f(dir)
+	if st.Nlink == 2 {
+		return
+	}
+	entries, _ := os.ReadDir(dir) // gone meanwhile
+	for _, e := range entries {
+		if e.IsDir() {
+			Each(filepath.Join(dir, e.Name()), f)
+		}
+	}
 }

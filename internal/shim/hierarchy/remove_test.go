@@ -37,6 +37,11 @@ func TestRemoveWaitsForTheDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range dirs {
+		var all []string
+		hierarchy.Each(dir, func(dir string) { all = append(all, filepath.Base(dir)) })
+		if len(all) > 0 && (len(all) != 2 || all[1] != "below") {
+			t.Errorf("%s has %v", dir, all)
+		}
 		if err := hierarchy.Remove(dir); err != nil {
 			t.Error(err)
 		}

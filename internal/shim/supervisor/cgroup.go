@@ -3,7 +3,6 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,18 +19,14 @@ func cgroupPids(dirs map[string]string) []int {
 	seen := map[int]bool{}
 	var pids []int
 	for _, dir := range dirs {
-		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.IsDir() {
-				return nil // gone meanwhile
-			}
-			b, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		hierarchy.Each(dir, func(dir string) {
+			b, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs")) // gone meanwhile
 			for _, f := range strings.Fields(string(b)) {
 				if pid, err := strconv.Atoi(f); err == nil && pid > 0 && !seen[pid] {
 					seen[pid] = true
 					pids = append(pids, pid)
 				}
 			}
-			return nil
 		})
 	}
 	return pids
