@@ -76,11 +76,12 @@ func newRecord(p picked, plans []layerPlan) *record {
 
 func layerPlans(p picked, from origin) []layerPlan {
 	chains := chainIDs(p.config.RootFS.DiffIDs)
+	_, pulled := from.(*remote)
 	var out []layerPlan
 	var below []string
 	for i, d := range p.manifest.Layers {
 		out = append(out, layerPlan{desc: d, diff: p.config.RootFS.DiffIDs[i], chain: chains[i],
-			source: from.layerSource(d), below: below})
+			source: from.layerSource(d), below: below, whole: pulled})
 		below = append([]string{chains[i]}, below...)
 	}
 	if len(out) == 0 {
@@ -101,6 +102,9 @@ func (s *Store) unpackAll(ctx context.Context, plans []layerPlan) error {
 			before = done
 			scope.Go("layer "+p.chain, func(own context.Context) error {
 				err := s.unpack(own, p, func(ctx context.Context) error { return waitBelow(ctx, own, below) })
+				if err == nil && p.whole {
+					err = s.fetchMissing(own, p)
+				}
 				if err == nil {
 					close(done)
 				}

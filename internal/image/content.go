@@ -11,8 +11,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// ErrIncomplete is returned by Save and Push when the store does not have a layer as its manifest names it: an equal
-// layer, compressed otherwise, was here before the image came, so that this one was never fetched.
+// ErrIncomplete is returned by Save and Push when the store does not have a layer as its manifest names it: somebody has
+// removed it, or an earlier release did not fetch it because an equal layer, compressed otherwise, was here.
 var ErrIncomplete = errors.New("image is not complete")
 
 // content is an image as it can be given to others: a manifest whose parts are all here.
@@ -43,6 +43,16 @@ func (s *Store) content(ref string) (c content, release func(), err error) {
 	return c, release, nil
 }
 
+// isWhole reports whether ref's image could be given to others.
+func (s *Store) isWhole(ref string) bool {
+	_, release, err := s.content(ref)
+	if err != nil {
+		return false
+	}
+	release()
+	return true
+}
+
 // manifestOf prefers the manifest that came last; an image may have several, for its layers can be compressed in
 // several ways.
 func (s *Store) manifestOf(r record) (content, error) {
@@ -56,7 +66,7 @@ func (s *Store) manifestOf(r record) (content, error) {
 		if missing == "" {
 			return c, nil
 		}
-		incomplete = fmt.Errorf("%w: layer %s of %s was here already in another form when the image came; remove the image and pull or load it again",
+		incomplete = fmt.Errorf("%w: layer %s of %s is here only in another form; pull or load the image again",
 			ErrIncomplete, missing, r.ID)
 	}
 	return content{}, incomplete

@@ -48,6 +48,7 @@ type layerPlan struct {
 	chain  string
 	source layerSource
 	below  []string // chain ids under it, the nearest first
+	whole  bool     // its source keeps what is read of it, and it is to be here as it is transferred too
 }
 
 // unpack makes the layer's directory unless it is here. below is called when the lower layers are needed and returns
@@ -143,6 +144,27 @@ func (s *Store) fill(ctx context.Context, p layerPlan, root string) ([]string, U
 		return nil, Usage{}, fmt.Errorf("%w: unpacked it is %s, the config says %s", ErrDigest, got, p.diff)
 	}
 	return implied, use, nil
+}
+
+// fetchMissing brings a layer that was unpacked from another form, compressed otherwise, as its manifest names it: without
+// that the image could not be given to anybody.
+func (s *Store) fetchMissing(ctx context.Context, p layerPlan) error {
+	if s.missing([]ocispec.Descriptor{p.desc}) == "" {
+		return nil
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.slots }()
+	src, err := p.source(ctx)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	_, err = io.Copy(io.Discard, until(ctx, src))
+	return err
 }
 
 // inherit gives directories that the layer only passes through the attributes they have in the nearest lower layer,

@@ -65,7 +65,7 @@ func (s *Store) pull(ctx context.Context, n name, auth Auth, tell func(Progress)
 		naming.names = []string{n.String()}
 	}
 	if i, ok := s.Resolve(n.String()); ok { // a tag that has not moved costs one question
-		if d := ses.head(ctx, n.target()); d != "" && i.HasName(n.repository()+"@"+d.String()) {
+		if d := ses.head(ctx, n.target()); d != "" && i.HasName(n.repository()+"@"+d.String()) && s.isWhole(n.String()) {
 			return i, nil
 		}
 	}
