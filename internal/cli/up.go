@@ -99,7 +99,7 @@ func (e *env) runUp(ctx context.Context, f *upFlags) error {
 		}
 		report = os.NewFile(uintptr(fd), "phases")
 	}
-	cfg.Log = slog.New(slog.NewTextHandler(e.err, &slog.HandlerOptions{Level: level}))
+	cfg.Log = slog.New(slog.NewTextHandler(newLastWord(e.err), &slog.HandlerOptions{Level: level}))
 	err = cluster.Run(ctx, cfg, func(p cluster.Phase) {
 		switch {
 		case report != nil:

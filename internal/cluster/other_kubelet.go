@@ -61,6 +61,9 @@ func (a *assembly) kubeletFiles() ([]string, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(a.paths.Manifests(), 0o755); err != nil { // it asks for it every second
+		return nil, err
+	}
 	access := filepath.Join(root, "node.kubeconfig")
 	err := pki.Kubeconfig{Context: "node", Server: "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(a.id.Port)), CAPEM: a.pki.CA.CertPEM,
 		Client: a.pki.Node}.WriteFile(access)
