@@ -129,9 +129,14 @@ chaos: build ## survival stories at length and at random; CHAOS_SEED=N replays a
 CONFORMANCE := cd test/conformance && go test ./cmd/... ./harbour ./images ./programs ./ratchet ./suite && go run ./cmd/conformance
 NODES ?= 1
 
+# KUBELET=upstream has upstream's kubelet, built from its module, drive our runtime; the results of such a run are not kept.
+KUBELET  ?=
+UPSTREAM  = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/k8s-upstream/bin
+
 .PHONY: conformance
-conformance: deps build ## run the official conformance tests: FOCUS='regexp' GROUP=a-api,b-pod NODES=1
-	$(CONFORMANCE) -readme ../../README.md -focus '$(FOCUS)' -group '$(GROUP)' -nodes $(NODES)
+conformance: deps build ## run the official conformance tests: FOCUS='regexp' GROUP=a-api,b-pod NODES=1 KUBELET=upstream
+	$(if $(filter upstream,$(KUBELET)),go run ./bench/upstream/get kubelet)
+	$(CONFORMANCE) $(if $(KUBELET),-kubelet '$(if $(filter upstream,$(KUBELET)),$(UPSTREAM)/kubelet,$(KUBELET))') -readme ../../README.md -focus '$(FOCUS)' -group '$(GROUP)' -nodes $(NODES)
 
 # A part of `make test`. What fails is run twice more by itself and told of; its limits are far from what a loaded machine takes.
 .PHONY: conformance-quick

@@ -22,6 +22,7 @@ type options struct {
 	nodes, procs                          int
 	limit, each                           time.Duration
 	keep, verbose                         bool
+	kubelet                               string
 	cache, minato, kubectl, dir, out, doc string
 }
 
@@ -38,6 +39,7 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "say more")
 	flag.StringVar(&o.cache, "cache", "", "where built programs and images are kept (default: minato-conformance under the user's cache directory)")
 	flag.StringVar(&o.minato, "minato", "../../bin/minato", "the program under test")
+	flag.StringVar(&o.kubelet, "kubelet", "", "program that runs in place of minato's kubelet, for example upstream's; such a run leaves results.tsv alone")
 	flag.StringVar(&o.kubectl, "kubectl", "../../bin/kubectl", "kubectl for the tests of kubectl")
 	flag.StringVar(&o.dir, "dir", ".", "directory of this module: go.mod and results.tsv")
 	flag.StringVar(&o.out, "out", "", "where reports and logs go (default: last in the cache)")
@@ -93,6 +95,11 @@ func (o *options) check() error {
 	for _, p := range []string{o.minato, o.kubectl} {
 		if _, err := os.Stat(p); err != nil {
 			return fmt.Errorf("%w; `make build` builds it", err)
+		}
+	}
+	if o.kubelet != "" { // minato takes its flags from the environment too
+		if err := os.Setenv("MINATO_KUBELET", o.kubelet); err != nil {
+			return err
 		}
 	}
 	return os.MkdirAll(o.out, 0o755)
