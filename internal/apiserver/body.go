@@ -13,6 +13,18 @@ import (
 // fills one TLS record and takes one system call; of a full frame the last 9 bytes would go in a record of their own.
 const chunk = 16<<10 - 9
 
+// writeChunks writes p in pieces that each fill a frame.
+func writeChunks(w io.Writer, p []byte) error {
+	for len(p) > 0 {
+		n := min(len(p), chunk)
+		if _, err := w.Write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
 // A body gathers small parts in a buffer that all answers share in turns, so that a list of any length allocates nothing
 // to be sent. After the first failed write, which means that the client has gone, it ignores the rest.
 type body struct {

@@ -58,7 +58,10 @@ func (l *lateBody) write(p []byte) (int, error) {
 	if l.zip != nil {
 		return l.zip.Write(p)
 	}
-	return l.c.w.Write(p)
+	if err := writeChunks(l.c.w, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 func (l *lateBody) begin() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +72,29 @@ func TestSharedFrames(t *testing.T) {
 	for i := range r.frames {
 		if r.frames[i].Load() != nil {
 			t.Error("frames are kept for few watchers")
+		}
+	}
+}
+
+// TestSpill: whatever the sizes of events, what is written is all of them in order, and little is held meanwhile.
+func TestSpill(t *testing.T) {
+	draw := rand.New(rand.NewPCG(3, 4))
+	for range 100 {
+		rec := httptest.NewRecorder()
+		e := &eventWriter{c: &call{w: rec}}
+		var want []byte
+		for range draw.IntN(30) {
+			part := bytes.Repeat([]byte{byte('a' + draw.IntN(26))}, draw.IntN(2*chunk))
+			e.buf, want = append(e.buf, part...), append(want, part...)
+			if len(e.buf) < chunk {
+				continue
+			}
+			if err := e.spill(); err != nil || len(e.buf) >= chunk {
+				t.Fatalf("%d bytes are left (%v)", len(e.buf), err)
+			}
+		}
+		if err := e.write(); err != nil || !bytes.Equal(rec.Body.Bytes(), want) {
+			t.Fatalf("%d bytes were written of %d (%v)", rec.Body.Len(), len(want), err)
 		}
 	}
 }

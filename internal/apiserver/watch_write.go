@@ -125,13 +125,11 @@ func (e *eventWriter) gather(events []cache.Event) error {
 
 // spill writes the full chunks of what has been gathered.
 func (e *eventWriter) spill() error {
-	rest := e.buf
-	for ; len(rest) >= chunk; rest = rest[chunk:] {
-		if _, err := e.c.w.Write(rest[:chunk]); err != nil {
-			return err
-		}
+	full := len(e.buf) - len(e.buf)%chunk
+	if err := writeChunks(e.c.w, e.buf[:full]); err != nil {
+		return err
 	}
-	e.buf = e.buf[:copy(e.buf, rest)]
+	e.buf = e.buf[:copy(e.buf, e.buf[full:])]
 	return nil
 }
 
