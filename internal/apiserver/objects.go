@@ -71,6 +71,9 @@ func (o *Objects) List(_ context.Context, gr schema.GroupResource, ns string) ([
 	if err != nil {
 		return nil, err
 	}
+	if snap.Len() == 0 { // as of most kinds that every write asks for
+		return nil, nil
+	}
 	var out []runtime.Object
 	snap.AscendPrefix(r.Key(ns, ""), "", func(c *cache.Object) bool {
 		var obj api.Object

@@ -15,13 +15,14 @@ import (
 // lastApplied is the annotation of kubectl's client-side apply, which the library keeps in step.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// Apply merges a configuration that manager applies into an existing object: live becomes the new state with its managed
-// fields, before defaults. It does so only where nobody else owns what changes, and where the configuration still has all
+// Apply merges a configuration that manager applies into an object, an empty one where there is none yet: live becomes the
+// new state with its managed fields, before defaults. It does so only where nobody else owns what changes, and where the configuration still has all
 // that the manager applied before, so that nothing is to be removed: that is what nearly every repeated apply is. Otherwise,
 // and for every configuration that is wrong, it says false and has changed nothing, and the library has to be asked. The new
 // state shares with conf.
 func (k *Kind) Apply(live Object, conf map[string]any, manager string, now time.Time) bool {
-	if k.Opaque || manager == "" || len(live.GetManagedFields()) == 0 || !k.describes(conf) {
+	unrecorded := len(live.GetManagedFields()) == 0 && live.GetUID() != ""
+	if k.Opaque || manager == "" || unrecorded || !k.describes(conf) {
 		return false
 	}
 	if _, ok := live.GetAnnotations()[lastApplied]; ok {

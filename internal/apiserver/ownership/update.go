@@ -54,9 +54,12 @@ func (k *Kind) Update(old, next Object, manager string, now time.Time) bool {
 
 // changed compares two objects of one Go type.
 func (k *Kind) changed(old, next Object) (change, error) {
-	a, b := differing(old, next, k.Unread)
-	a.(Object).SetManagedFields(nil)
-	b.(Object).SetManagedFields(nil)
+	var a, b any = old, next
+	if len(old.GetManagedFields()) > 0 { // otherwise old is empty, and everything differs
+		a, b = differing(old, next, k.Unread)
+		a.(Object).SetManagedFields(nil)
+		b.(Object).SetManagedFields(nil)
+	}
 	from, err := k.typed(a)
 	if err != nil {
 		return change{}, err
