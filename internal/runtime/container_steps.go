@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -47,7 +48,8 @@ func (s *Server) mountRoot(_ context.Context, c *ledger.Container) error {
 		return notFound("sandbox", c.Sandbox)
 	}
 	data := s.cfg.containerData(c.ID)
-	return s.shifted(p, pin.Overlay{Lower: img.Layers, Upper: filepath.Join(data, "upper"), Work: filepath.Join(data, "work")}).Mount(s.cfg.rootfs(c.ID))
+	return s.shifted(p, pin.Overlay{Lower: append(slices.Clone(img.Layers), s.cfg.mountPoints()), Upper: filepath.Join(data, "upper"),
+		Work: filepath.Join(data, "work")}).Mount(s.cfg.rootfs(c.ID))
 }
 
 func (s *Server) dropRoot(_ context.Context, c *ledger.Container) error {

@@ -10,6 +10,7 @@
 //
 //	<Root>/ledger/{sandboxes,containers}.journal    what is intended and was last seen
 //	<Root>/containers/<id>/{upper,work}             a container's writable layer, kept until it is removed
+//	<Root>/mountpoints                              what lies below all image layers
 //	<RunDir>/sandboxes/<id>/{ns/*,shm,resolv.conf}  a pod's pinned namespaces, shared memory and files
 //	<RunDir>/containers/<id>/{rootfs,config.json}   a container's mounted root and its OCI specification
 //

@@ -20,6 +20,9 @@ func (s *Server) recover(ctx context.Context) error {
 	if err := pin.Room(s.cfg.RunDir); err != nil {
 		return err
 	}
+	if err := s.makeMountPoints(); err != nil {
+		return err
+	}
 	if err := s.ensureShim(ctx); err != nil {
 		return err
 	}

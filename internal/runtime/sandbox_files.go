@@ -76,6 +76,9 @@ func resolvConf(d *api.DNSConfig) string {
 	return b.String()
 }
 
+// podFiles are in /etc of each container.
+var podFiles = []string{"hosts", "hostname", "resolv.conf"}
+
 // podMounts are the pod's files as every container gets them.
 func (s *Server) podMounts(p *ledger.Sandbox, readonly bool) []specs.Mount {
 	rw := "rw"
@@ -83,7 +86,7 @@ func (s *Server) podMounts(p *ledger.Sandbox, readonly bool) []specs.Mount {
 		rw = "ro"
 	}
 	var out []specs.Mount
-	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
+	for _, name := range podFiles {
 		m := specs.Mount{Destination: "/etc/" + name, Type: "bind", Source: filepath.Join(s.cfg.sandboxDir(p.ID), name),
 			Options: []string{"rbind", "rprivate", rw}}
 		if users := userOptions(p.Config.PodSandboxConfig); users != nil {
