@@ -16,9 +16,16 @@ type continueToken struct {
 	StartKey        string `json:"start"`
 }
 
+// eventsPrefix is below which keys begin without a slash in tokens: upstream lists events past its cache.
+const eventsPrefix = "/registry/events/"
+
 // encodeContinue makes the token for the page that begins at key, below prefix.
 func encodeContinue(key, prefix string, revision int64) (string, error) {
-	b, err := json.Marshal(continueToken{"meta.k8s.io/v1", revision, "/" + strings.TrimPrefix(key, prefix)})
+	start := strings.TrimPrefix(key, prefix)
+	if !strings.HasPrefix(prefix, eventsPrefix) {
+		start = "/" + start
+	}
+	b, err := json.Marshal(continueToken{"meta.k8s.io/v1", revision, start})
 	return base64.RawURLEncoding.EncodeToString(b), err
 }
 

@@ -49,10 +49,11 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, info *request.Req
 	if err == nil || apierrors.ReasonForError(err) == metav1.StatusReasonNotAcceptable {
 		if refused := c.routable(); refused != nil {
 			err = refused
+		} else {
+			c.warn.add(res.deprecated) // who asks in no form that there is hears of it too
 		}
 	}
 	if err == nil {
-		c.warn.add(res.deprecated)
 		err = verb(c)
 	}
 	if err != nil {

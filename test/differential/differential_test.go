@@ -67,6 +67,7 @@ func TestDifferential(t *testing.T) {
 		{"random", func(*testing.T) { random(p, seeds, *seed, 2000) }},
 		{"bad", func(*testing.T) { bads(p, seeds) }},
 		{"mutant", func(*testing.T) { allMutants(p, seeds) }},
+		{"metrics", func(*testing.T) { metrics(p) }},
 		{"etcd", func(t *testing.T) { bytesInEtcd(t, p, b, seeds) }},
 	} {
 		if *only == "" || strings.Contains(*only, part.name) {
