@@ -11,8 +11,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// stall is how long a transfer may stand still before its connection is given up.
-const stall = 60 * time.Second
+// defaultStall is how long a transfer may stand still before its connection is given up.
+const defaultStall = 60 * time.Second
 
 // blobReader reads one blob from a registry and goes on where it was when the connection breaks, on the next host
 // where one does not have it. Its error is sticky.
@@ -50,7 +50,7 @@ func (r *blobReader) Read(b []byte) (int, error) {
 			}
 		}
 		n, err := r.body.Read(b)
-		r.idle.Reset(stall)
+		r.idle.Reset(r.s.stall)
 		r.off += int64(n)
 		if n > 0 {
 			r.bad = 0
@@ -113,7 +113,7 @@ func (r *blobReader) openAt(h *endpoint) error {
 		return err
 	}
 	r.body, r.stop, r.whole = resp.Body, cancel, resp.ContentLength >= 0
-	r.idle = time.AfterFunc(stall, cancel)
+	r.idle = time.AfterFunc(r.s.stall, cancel)
 	if r.off > 0 && resp.StatusCode != http.StatusPartialContent {
 		// The host knows no ranges: skip what we have.
 		if _, err := io.CopyN(io.Discard, resp.Body, r.off); err != nil {

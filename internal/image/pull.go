@@ -59,7 +59,7 @@ func (s *Store) pull(ctx context.Context, n name, auth Auth, tell func(Progress)
 	if err != nil {
 		return Image{}, err
 	}
-	ses := &session{hosts: hosts, repo: n.repo, auth: auth, agent: s.userAgent(), access: "pull"}
+	ses := &session{hosts: hosts, repo: n.repo, auth: auth, agent: s.userAgent(), access: "pull", stall: s.cfg.Stall}
 	naming := naming{durable: true}
 	if n.tag != "" {
 		naming.names = []string{n.String()}

@@ -41,6 +41,7 @@ type session struct {
 	agent  string
 	access string // what tokens are asked for where the registry does not say: "pull" or "pull,push"
 	tokens tokens
+	stall  time.Duration // for reading blobs
 }
 
 // A payload is what a request carries; it is opened again for each try.

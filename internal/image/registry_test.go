@@ -263,6 +263,29 @@ func TestPullGoesOnWhereTheConnectionBroke(t *testing.T) {
 	}
 }
 
+// TestPullGoesOnWhereTheRegistryHangs: a transfer that stands still is begun again where it stands.
+func TestPullGoesOnWhereTheRegistryHangs(t *testing.T) {
+	big := layer(t, file("a", strings.Repeat("0123456789", 50_000)))
+	m := build(t, nil, nil, big)
+	var requests atomic.Int64
+	addr := fake(t, map[string]*made{"a:1": m}, func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, digest.FromBytes(big).String()) || requests.Add(1) > 1 {
+			return false
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(big)))
+		w.Write(big[:60_000])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		return true
+	})
+	s := open(t)
+	s.cfg.Stall = time.Second
+	i, err := s.Pull(t.Context(), PullRequest{Ref: addr + "/a:1"})
+	if err != nil || i.ID != m.config.Digest.String() || requests.Load() < 2 {
+		t.Errorf("%v after %d requests", err, requests.Load())
+	}
+}
+
 func TestPullRefusesLies(t *testing.T) {
 	good, bad := layer(t, file("a", "1")), layer(t, file("a", "2"))
 	m := build(t, nil, gz, good)

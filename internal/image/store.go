@@ -28,6 +28,8 @@ type Config struct {
 	// Transport reaches registries; nil: a plain one that obeys HTTP(S)_PROXY.
 	Transport http.RoundTripper
 	UserAgent string // "" : "minato"
+	// Stall is how long a transfer from a registry may stand still before it is begun again where it stands; 0: a minute.
+	Stall time.Duration
 }
 
 // Store is the images of one node.
@@ -55,6 +57,9 @@ const transfers = 4
 
 // Open opens the store in cfg.Dir, makes it where it is missing and sweeps away what a crash left half made.
 func Open(cfg Config) (*Store, error) {
+	if cfg.Stall == 0 {
+		cfg.Stall = defaultStall
+	}
 	s := &Store{cfg: cfg, log: cfg.Log, client: newHTTPClient(cfg.Transport), slots: make(chan struct{}, transfers),
 		records: map[string]*record{}, names: map[string]string{}, chains: map[string]Usage{}, holds: map[string]int{}, arrivals: map[digest.Digest]bool{}}
 	if s.log == nil {
