@@ -42,8 +42,9 @@ func writeThrough(w io.Writer, fill func(*body)) error {
 	fill(b)
 	b.flush()
 	err := b.err
-	b.to = nil
-	bodies.Put(b)
+	if b.to = nil; err == nil { // a connection that breaks may still read the buffer
+		bodies.Put(b)
+	}
 	return err
 }
 

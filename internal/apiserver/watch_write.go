@@ -263,7 +263,7 @@ func (e *eventWriter) write() error {
 		return nil
 	}
 	_, err := e.c.w.Write(e.buf)
-	if b := e.buf[:0]; cap(b) <= largestBuffer {
+	if b := e.buf[:0]; err == nil && cap(b) <= largestBuffer { // a connection that breaks may still read it
 		eventBuffers.Put(&b)
 	}
 	e.buf = nil
