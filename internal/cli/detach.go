@@ -83,7 +83,7 @@ func spawn(cfg cluster.Config, f *upFlags, log *os.File) (phases *os.File, pid i
 	}
 	defer w.Close()
 	args := []string{"up", "--detach=false", "--data-dir", cfg.DataDir, "--port", fmt.Sprint(cfg.Port), "--bind-address", cfg.BindAddress,
-		"--log-level", f.logLevel, "--merge-kubeconfig=false", "--node-name", cfg.NodeName}
+		"--log-level", f.logLevel, "--merge-kubeconfig=false", "--node-name", cfg.NodeName, "--node-monitor-grace-period", cfg.NodeGrace.String()}
 	for flag, v := range map[string]string{"--node-ip": cfg.NodeIP, "--join": cfg.Join, "--pod-cidr": cfg.PodCIDR, "--service-cidr": cfg.ServiceCIDR, "--context": cfg.Context, "--registries-dir": cfg.Registries,
 		"--registries-file": cfg.RegistriesFile, "--image-credential-provider-config": cfg.CredentialConfig, "--image-credential-provider-bin-dir": cfg.CredentialDir,
 		"--runtime-handlers": cfg.RuntimeHandlers, "--kubelet": cfg.Kubelet} {

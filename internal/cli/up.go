@@ -61,6 +61,7 @@ MINATO_<FLAG>; the command line wins over the variable, the variable over the fi
 	fl.StringVar(&f.cfg.NodeIP, "node-ip", "", "address of this node (default: that of the default route's link)")
 	fl.StringVar(&f.cfg.PodCIDR, "pod-cidr", "", "range of pod addresses (default: 10.244.0.0/16, or the next that is free)")
 	fl.StringVar(&f.cfg.ServiceCIDR, "service-cidr", "", "range of Service addresses (default: 10.96.0.0/12, or another that is free)")
+	fl.DurationVar(&f.cfg.NodeGrace, "node-monitor-grace-period", 50*time.Second, "how long a node may be silent before it counts as lost, with its pods")
 	fl.StringVar(&f.cfg.Join, "join", "", "API server of the cluster to join as a further node, https://ADDRESS:PORT")
 	fl.StringVar(&f.cfg.Token, "token", "", "what minato token create printed there; better in MINATO_TOKEN, where others do not see it")
 	fl.StringVar(&f.cfg.Registries, "registries-dir", cluster.DefaultRegistries, "directory of REGISTRY/hosts.toml files, which name mirrors as containerd's do")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"minato.dev/minato/internal/runtime"
@@ -46,7 +47,8 @@ type Config struct {
 	// Join is the API server of the cluster to join as an agent, and Token what `minato token create` printed there; empty: a
 	// cluster of its own, or the agent that this data directory already is.
 	Join, Token string
-	Context     string // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
+	NodeGrace   time.Duration // how long a node may be silent before its pods are taken for lost; 0: upstream's 50 s
+	Context     string        // name in ~/.kube/config; empty: "minato", or with the cluster's id beside the first
 	Version     string
 	Log         *slog.Logger
 }
@@ -98,6 +100,9 @@ func (c Config) Complete() (Config, error) {
 	return c, c.check()
 }
 
+// leastGrace is two of a node's signs of life.
+const leastGrace = 20 * time.Second
+
 // serverURL checks what --join says and adds the usual port where there is none.
 func serverURL(s string) (string, error) {
 	if s == "" {
@@ -132,6 +137,9 @@ func (c Config) check() error {
 		if ip, err := netip.ParseAddr(c.NodeIP); err != nil || !ip.Is4() || ip.IsLoopback() || ip.IsUnspecified() {
 			errs = append(errs, fmt.Errorf("--node-ip %q: must be an IPv4 address of this machine other than loopback", c.NodeIP))
 		}
+	}
+	if c.NodeGrace != 0 && c.NodeGrace < leastGrace {
+		errs = append(errs, fmt.Errorf("--node-monitor-grace-period %s: must be at least %s, because nodes show themselves every 10 s", c.NodeGrace, leastGrace))
 	}
 	if c.Token != "" && c.Join == "" {
 		errs = append(errs, errors.New("--token needs --join with the server's address; `minato token create` prints both"))

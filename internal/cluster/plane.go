@@ -123,7 +123,7 @@ func (p *plane) secure(o *apiserver.Objects) (apiserver.Security, error) {
 // knowledge is what the controllers must know of the API server's rules.
 func (p *plane) knowledge() controllers.Knowledge {
 	return controllers.Knowledge{CA: p.a.pki.CA.CertPEM, Aggregate: bootstrap.Aggregate, Sign: p.tokens.LegacyToken,
-		Nodes: nodeipam.Ranges{Cluster: p.a.id.PodCIDR, Reserved: p.a.id.nodeCIDR()},
+		NodeGrace: p.a.cfg.NodeGrace, Nodes: nodeipam.Ranges{Cluster: p.a.id.PodCIDR, Reserved: p.a.id.nodeCIDR()},
 		Issue: certificates.Rules{Sign: p.a.pki.CA.SignRequest, Closed: []netip.Prefix{p.a.id.PodCIDR, p.a.id.ServiceCIDR}},
 		Quota: resourcequota.Counting{Counted: admission.QuotaCounts, Used: func(ctx context.Context, q *corev1.ResourceQuota) (corev1.ResourceList, error) {
 			return admission.QuotaUsage(ctx, p.server.Objects(), q)

@@ -6,6 +6,7 @@ package controllers
 
 import (
 	"log/slog"
+	"time"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
@@ -47,6 +48,7 @@ type Knowledge struct {
 	Aggregate clusterroleaggregation.Aggregate // the rules of an aggregated role
 	Quota     resourcequota.Counting           // what a quota counts
 	Sign      token.Sign                       // a service account's token without end
+	NodeGrace time.Duration                    // how long a node may be silent; 0: upstream's 50 s
 	Nodes     nodeipam.Ranges                  // what nodes get for their pods
 	Issue     certificates.Rules               // how certificates are signed
 }
@@ -76,7 +78,9 @@ func All(door Door, know Knowledge, log *slog.Logger) (list []control.Controller
 		{"pv-protection-controller", protection.NewVolumes},
 		{"volumeattributesclass-protection-controller", protection.NewClasses},
 		{"service-account-controller", serviceaccount.New},
-		{"node-controller", node.NewLifecycle},
+		{"node-controller", func(vs *client.Views, rec *client.Recorder, log *slog.Logger) control.Controller {
+			return node.NewLifecycle(vs, rec, know.NodeGrace, log)
+		}},
 		{"node-controller", node.NewEviction},
 		{"ttl-controller", nodettl.New},
 		{"token-cleaner", tokencleaner.New},

@@ -65,16 +65,16 @@ type verdict struct {
 	again  time.Duration
 }
 
-// judge is pure: alive is when the node last showed a sign of life.
-func judge(node *corev1.Node, alive, now time.Time) verdict {
+// judge is pure: alive is when the node last showed a sign of life, grace how long it may show none.
+func judge(node *corev1.Node, alive, now time.Time, grace time.Duration) verdict {
 	c := readyCondition(node)
 	v := verdict{ready: c != nil && c.Status == corev1.ConditionTrue}
-	if silent := now.Sub(alive); silent >= Grace {
+	if silent := now.Sub(alive); silent >= grace {
 		if c == nil || c.Status != corev1.ConditionUnknown {
 			v.status = unknown(node, now)
 		}
 	} else {
-		v.again = Grace - silent
+		v.again = grace - silent
 	}
 	v.taints = taints(node, c, now)
 	return v

@@ -33,11 +33,15 @@ type controller struct {
 	pods   *client.View[*corev1.Pod]
 	events *client.Recorder
 	seen   *sightings
+	grace  time.Duration
 }
 
-// NewLifecycle returns the controller that judges nodes by their leases and taints them.
-func NewLifecycle(vs *client.Views, events *client.Recorder, _ *slog.Logger) control.Controller {
+// NewLifecycle returns the controller that judges nodes by their leases and taints them; grace 0 means Grace.
+func NewLifecycle(vs *client.Views, events *client.Recorder, grace time.Duration, _ *slog.Logger) control.Controller {
 	n := newController(vs, events)
+	if n.grace = grace; grace == 0 {
+		n.grace = Grace
+	}
 	n.leases = client.ViewOf(vs, client.Leases)
 	return control.Controller{
 		Name:      "node-lifecycle",
@@ -82,7 +86,7 @@ func (n *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	}
 	lease, _ := n.leases.Get(corev1.NamespaceNodeLease, k.Name)
 	now := time.Now()
-	v := judge(node, n.seen.renewed(node, lease, now), now)
+	v := judge(node, n.seen.renewed(node, lease, now), now, n.grace)
 	if v.status != nil {
 		changed := node.DeepCopy()
 		changed.Status.Conditions = v.status
