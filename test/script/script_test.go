@@ -87,6 +87,7 @@ func stories(t *testing.T, dir string) {
 			"history":    history,
 			"disk":       disk,
 			"footprint":  footprint,
+			"machine":    machine,
 		},
 	})
 }
