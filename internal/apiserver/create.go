@@ -192,6 +192,11 @@ func (c *call) createByUpdate(o writeOptions, f edit) (*written, error) {
 	if err != nil {
 		return nil, err
 	}
+	if version := obj.GetResourceVersion(); version != "" {
+		if _, err := strconv.ParseUint(version, 10, 64); err != nil {
+			return nil, err
+		}
+	}
 	if o.mayCreate != nil {
 		if err := o.mayCreate(); err != nil {
 			return nil, err

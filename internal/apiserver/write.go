@@ -273,11 +273,11 @@ func (c *call) checkVersion(obj api.Object, cur *state) error {
 		obj.SetResourceVersion(strconv.FormatInt(cur.revision, 10))
 		return nil
 	}
-	rev, err := strconv.ParseUint(version, 10, 63)
+	rev, err := strconv.ParseUint(version, 10, 64)
 	if err != nil {
-		return badVersion(version, err)
+		return err
 	}
-	if int64(rev) != cur.revision {
+	if rev != uint64(cur.revision) {
 		return apierrors.NewConflict(c.gr(), c.info.Name, errors.New(optimisticLock))
 	}
 	return nil

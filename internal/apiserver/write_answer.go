@@ -2,9 +2,7 @@ package apiserver
 
 import (
 	"context"
-	"fmt"
 	"reflect"
-	"strconv"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -89,11 +87,4 @@ func lastFieldDiffers(a, b api.Object) bool {
 func needsVersion(gr schema.GroupResource, name string) error {
 	return apierrors.NewInvalid(schema.GroupKind{Group: gr.Group, Kind: gr.Resource}, name, field.ErrorList{
 		field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
-}
-
-func badVersion(version string, err error) error {
-	if n, ok := err.(*strconv.NumError); ok {
-		err = fmt.Errorf("strconv.ParseUint: parsing %q: %w", version, n.Err)
-	}
-	return field.Invalid(field.NewPath("resourceVersion"), version, err.Error())
 }

@@ -80,7 +80,7 @@ func oddRequests(p *Pair, s Seed, step, list string) {
 		"fieldSelector=nonsense", "fieldSelector=metadata.name", "fieldSelector=metadata.labels%3Da", "fieldSelector=metadata.name%3D%3Da,metadata.name!%3Db", "fieldSelector=a\\", "limit=x", "limit=-1", "limit=0", "continue=x", "continue=" + "e30",
 		"resourceVersion=x", "resourceVersion=-1", "resourceVersion=0&resourceVersionMatch=Exact", "resourceVersionMatch=Exact", "resourceVersion=1&resourceVersionMatch=Odd", "resourceVersion=999999999", "continue=x&resourceVersion=1",
 		"watch=x&limit=1&timeoutSeconds=1", "sendInitialEvents=true", "sendInitialEvents=true&watch=1&timeoutSeconds=1", "watch=1&resourceVersion=x&timeoutSeconds=1", "watch=1&allowWatchBookmarks=x&timeoutSeconds=1",
-		"watch=1&timeoutSeconds=x", "watch=1&resourceVersionMatch=Exact&timeoutSeconds=1", "watch=1&limit=x", "watch=1&resourceVersion=999999999&timeoutSeconds=1", "watch=1&resourceVersion=1&timeoutSeconds=20", "watch=1&continue=x&timeoutSeconds=1",
+		"watch=1&timeoutSeconds=x", "watch=1&resourceVersionMatch=Exact&timeoutSeconds=1", "watch=1&limit=x", "watch=1&resourceVersion=999999999&timeoutSeconds=1", "watch=1&continue=x&timeoutSeconds=1",
 		"watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1", "watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan&timeoutSeconds=1",
 		"timeoutSeconds=x", "shards=2", "allowWatchBookmarks=true", "watch=0", "watch=false", "pretty=1", "includeObject=Odd"} {
 		p.Ask(step+"list ?"+q, Request{Method: http.MethodGet, Path: list + "?" + q})

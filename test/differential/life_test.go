@@ -150,7 +150,11 @@ func (s *story) update() {
 	meta["uid"] = "11111111-2222-3333-4444-555555555555"
 	s.ask("put other uid", http.MethodPut, s.one, text(o), "")
 	delete(meta, "uid")
+	meta["resourceVersion"] = "odd"
+	s.ask("put odd revision", http.MethodPut, s.one, text(o), "")
 	meta["name"] = "other-name"
+	s.ask("put odd revision, none", http.MethodPut, s.list+"/other-name", text(o), "")
+	meta["resourceVersion"] = "${rv2}"
 	s.ask("put other name", http.MethodPut, s.one, text(o), "")
 	delete(meta, "resourceVersion")
 	s.ask("put none", http.MethodPut, s.list+"/other-name", text(o), "")
