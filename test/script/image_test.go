@@ -79,14 +79,15 @@ func addBusybox(w *tar.Writer) error {
 			return err
 		}
 	}
-	for name, text := range map[string]string{
-		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/tmp:/bin/sh\n",
-		"etc/group":  "root:x:0:\nweb:x:1000:\n",
+	// In an order, so that equal images are one image.
+	for _, f := range []struct{ name, text string }{
+		{"etc/group", "root:x:0:\nweb:x:1000:\n"},
+		{"etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1000::/tmp:/bin/sh\n"},
 	} {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.text))}); err != nil {
 			return err
 		}
-		if _, err := w.Write([]byte(text)); err != nil {
+		if _, err := w.Write([]byte(f.text)); err != nil {
 			return err
 		}
 	}
