@@ -46,6 +46,7 @@ func (g *graph) put(o *object) (look []types.UID) {
 	defer g.mu.Unlock()
 	if was := g.objects[o.uid]; was != nil {
 		g.unlink(was)
+		look = g.waiting(was) // it may have been the last that one of them waits for
 	}
 	g.objects[o.uid] = o
 	for _, ref := range o.owners {
@@ -76,12 +77,17 @@ func (g *graph) drop(uid types.UID) (look []types.UID) {
 	for d := range g.dependents[uid] {
 		look = append(look, d)
 	}
+	return append(look, g.waiting(o)...)
+}
+
+// waiting returns those of o's owners that are being deleted and wait for their dependents. The lock is held.
+func (g *graph) waiting(o *object) (owners []types.UID) {
 	for _, ref := range o.owners {
 		if owner := g.objects[ref.UID]; owner != nil && owner.deleting && owner.finalizer != "" {
-			look = append(look, ref.UID)
+			owners = append(owners, ref.UID)
 		}
 	}
-	return look
+	return owners
 }
 
 func (g *graph) unlink(o *object) {
