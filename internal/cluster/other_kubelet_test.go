@@ -40,7 +40,7 @@ func TestOtherKubelet(t *testing.T) {
 		return strings.Split(strings.TrimSpace(string(b)), "\n")
 	}
 	for deadline := time.Now().Add(30 * time.Second); len(lines()) < 2 && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond) // the program writes where nothing tells us
 	}
 	cancel()
 	if err := <-ended; err != nil {
