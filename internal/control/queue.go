@@ -18,7 +18,8 @@ func (k Key) String() string {
 }
 
 // queue hands out each key to one worker at a time. A key added while it is being worked on comes again afterwards.
-// Delayed keys share one timer, so that an idle queue costs nothing.
+// Delayed keys share one timer, so that an idle queue costs nothing, and each waits once: a key that is looked at often, each
+// time with a later wish to be looked at again, leaves no trail of them behind.
 type queue struct {
 	mu      sync.Mutex
 	ready   []Key
@@ -27,13 +28,14 @@ type queue struct {
 	dirty   map[Key]bool // added while working
 	fails   map[Key]int
 	later   delayed
+	waits   map[Key]*delay // in later
 	timer   *time.Timer
 	wake    chan struct{} // holds one token while ready is not empty
 }
 
 func newQueue() *queue {
 	return &queue{queued: map[Key]bool{}, working: map[Key]bool{}, dirty: map[Key]bool{}, fails: map[Key]int{},
-		wake: make(chan struct{}, 1)}
+		waits: map[Key]*delay{}, wake: make(chan struct{}, 1)}
 }
 
 func (q *queue) add(k Key) {
@@ -60,11 +62,21 @@ func (q *queue) signal() {
 	}
 }
 
-// addAfter adds k when d has passed.
+// addAfter adds k when d has passed, or sooner where that was wished before.
 func (q *queue) addAfter(k Key, d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	heap.Push(&q.later, at{time.Now().Add(d), k})
+	when := time.Now().Add(d)
+	w := q.waits[k]
+	switch {
+	case w == nil:
+		w = &delay{when: when, key: k}
+		q.waits[k] = w
+		heap.Push(&q.later, w)
+	case when.Before(w.when):
+		w.when = when
+		heap.Fix(&q.later, w.at)
+	}
 	q.arm()
 }
 
@@ -86,7 +98,9 @@ func (q *queue) due() {
 	defer q.mu.Unlock()
 	now := time.Now()
 	for len(q.later) > 0 && !q.later[0].when.After(now) {
-		q.put(heap.Pop(&q.later).(at).key)
+		k := heap.Pop(&q.later).(*delay).key
+		delete(q.waits, k)
+		q.put(k)
 	}
 	q.arm()
 }
@@ -149,21 +163,34 @@ func (q *queue) stop() {
 	}
 }
 
-type at struct {
+// delay is a key that waits for its time.
+type delay struct {
 	when time.Time
 	key  Key
+	at   int // in the heap
 }
 
 // delayed is a heap of keys by time.
-type delayed []at
+type delayed []*delay
 
 func (d delayed) Len() int           { return len(d) }
 func (d delayed) Less(i, j int) bool { return d[i].when.Before(d[j].when) }
-func (d delayed) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-func (d *delayed) Push(x any)        { *d = append(*d, x.(at)) }
+func (d delayed) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].at, d[j].at = i, j
+}
+
+func (d *delayed) Push(x any) {
+	w := x.(*delay)
+	w.at = len(*d)
+	*d = append(*d, w)
+}
+
 func (d *delayed) Pop() any {
 	old := *d
-	x := old[len(old)-1]
-	*d = old[:len(old)-1]
-	return x
+	last := len(old) - 1
+	w := old[last]
+	old[last] = nil
+	*d = old[:last]
+	return w
 }

@@ -61,6 +61,35 @@ func TestQueueDelaysByOneTimer(t *testing.T) {
 	})
 }
 
+func TestQueueKeepsOneDelayForEachKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.stop()
+		start := time.Now()
+		q.addAfter(key("other"), 90*time.Second)
+		for i := range 100 { // a node's signs of life, each of which moves its end
+			q.addAfter(key("a"), time.Minute+time.Duration(i)*time.Second)
+		}
+		if len(q.later) != 2 || len(q.waits) != 2 {
+			t.Errorf("%d delays for two keys", len(q.later))
+		}
+		q.addAfter(key("a"), time.Second)
+		for _, want := range []struct {
+			name string
+			at   time.Duration
+		}{{"a", time.Second}, {"other", 90 * time.Second}} {
+			k, _ := q.get(t.Context())
+			if k.Name != want.name || time.Since(start) != want.at {
+				t.Errorf("%s after %s, want %s after %s", k.Name, time.Since(start), want.name, want.at)
+			}
+			q.done(k)
+		}
+		if len(q.later) != 0 || len(q.waits) != 0 {
+			t.Errorf("%d delays are left", len(q.later))
+		}
+	})
+}
+
 func TestQueueBacksOff(t *testing.T) {
 	q := newQueue()
 	var waits []time.Duration
