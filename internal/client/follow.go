@@ -13,26 +13,31 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// run follows the server until ctx ends, with a growing pause after failures.
+// run follows the server until ctx ends, with a growing pause after failures, and after watches that end as soon as they
+// begin: a server, or what stands before it, may do so for a long time.
 func (v *View[T]) run(ctx context.Context) error {
 	const first, most = 50 * time.Millisecond, 10 * time.Second
 	pause := first
 	for ctx.Err() == nil {
+		began := time.Now()
 		progressed, err := v.follow(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		if progressed {
+		if progressed && time.Since(began) > first {
 			pause = first
+			if err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			v.log.Warn("view lost its watch", "err", err, "pause", pause)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-			pause = min(2*pause, most)
 		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		pause = min(2*pause, most)
 	}
 	return ctx.Err()
 }
