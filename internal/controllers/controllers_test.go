@@ -29,8 +29,9 @@ import (
 // each pod on its node that it runs, and lets go of those that are deleted.
 type harbour struct {
 	*testing.T
-	c  *client.Client
-	vs *client.Views
+	c   *client.Client
+	vs  *client.Views
+	url string // of the server, for clients of a test's own
 }
 
 func open(t *testing.T) *harbour { return openWith(t, nil) }
@@ -56,7 +57,7 @@ func openWith(t *testing.T, of func(context.Context, *apiservertest.Server, *slo
 	}, knowledge(srv), log)
 	s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, log, list) })
 	s.Go("scheduler", scheduler.New(vs, rec, log).Run)
-	h := &harbour{t, srv.Client, theirs}
+	h := &harbour{t, srv.Client, theirs, srv.URL}
 	h.node(ctx, s)
 	t.Cleanup(func() {
 		cancel()

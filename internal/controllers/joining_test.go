@@ -8,6 +8,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"net"
+	"net/http"
 	"net/netip"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/controllers/certificates"
@@ -92,6 +95,53 @@ func TestCertificatesAreApprovedSignedAndRefused(t *testing.T) {
 	is("foreign", func(s certificatesv1.CertificateSigningRequestStatus) bool {
 		return len(s.Certificate) == 0 && len(s.Conditions) == 1
 	})
+}
+
+// asNode is a way to the server as a node's user.
+type asNode struct {
+	http.RoundTripper
+	node string
+}
+
+func (a asNode) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Impersonate-User", "system:node:"+a.node)
+	return a.RoundTripper.RoundTrip(r)
+}
+
+func TestServingCertificateWaitsForTheNodesAddress(t *testing.T) {
+	h := open(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	h.must(err)
+	way := &http.Transport{}
+	t.Cleanup(way.CloseIdleConnections)
+	door := client.Of(client.New(h.url, asNode{way, "n9"}, "test"), certificates.Requests)
+	ask := func(signer string, usage certificatesv1.KeyUsage, ips ...net.IP) (issued func() bool) {
+		der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{IPAddresses: ips,
+			Subject: pkix.Name{CommonName: "system:node:n9", Organization: []string{"system:nodes"}}}, key)
+		h.must(err)
+		csr, err := door.Create(t.Context(), &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
+			Spec: certificatesv1.CertificateSigningRequestSpec{Request: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), SignerName: signer,
+				Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, usage}}})
+		h.must(err)
+		return func() bool {
+			got, err := door.Get(t.Context(), "", csr.Name)
+			h.must(err)
+			return len(got.Status.Certificate) > 0
+		}
+	}
+	serving := ask(certificatesv1.KubeletServingSignerName, certificatesv1.UsageServerAuth, net.IPv4(192, 168, 7, 9))
+	other := ask(certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.UsageClientAuth)
+	h.until("the request behind it", func() (bool, string) { return other(), "" })
+	if serving() {
+		t.Fatal("a certificate for an address that no Node has")
+	}
+	nodes := client.Of(h.c, client.Nodes)
+	n, err := nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n9"}})
+	h.must(err)
+	_, err = nodes.Patch(t.Context(), "", n.Name, types.MergePatchType, []byte(`{"status":{"addresses":[{"type":"InternalIP","address":"192.168.7.9"}]}}`), "status")
+	h.must(err)
+	h.until("the certificate", func() (bool, string) { return serving(), "" })
 }
 
 func TestBootstrapTokensEnd(t *testing.T) {

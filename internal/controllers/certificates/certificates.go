@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,10 +61,23 @@ func New(vs *client.Views, rules Rules, _ *slog.Logger) control.Controller {
 	c := &controller{c: vs.Client(), requests: client.ViewOf(vs, Requests), nodes: client.ViewOf(vs, client.Nodes), rules: rules}
 	return control.Controller{
 		Name:      "certificates",
-		Sources:   []control.Source{control.Self(c.requests), control.Needs(c.nodes)},
+		Sources:   []control.Source{control.Self(c.requests), control.On(c.nodes, c.ofNode)},
 		Writes:    []string{"certificatesigningrequests.certificates.k8s.io"},
 		Reconcile: c.reconcile,
 	}
+}
+
+// ofNode names the serving certificates that wait for what a Node says its addresses are: a request may be seen before them.
+func (c *controller) ofNode(old, node *corev1.Node) (keys []control.Key) {
+	if old != nil && node != nil && slices.Equal(old.Status.Addresses, node.Status.Addresses) {
+		return nil
+	}
+	for _, csr := range c.requests.List("", nil) {
+		if st := stateOf(csr); csr.Spec.SignerName == certificatesv1.KubeletServingSignerName && !st.approved && !st.done {
+			keys = append(keys, control.Key{Name: csr.Name})
+		}
+	}
+	return keys
 }
 
 func (c *controller) reconcile(ctx context.Context, k control.Key) (control.Result, error) {
@@ -72,9 +86,10 @@ func (c *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 		return control.Result{}, nil
 	}
 	st := stateOf(csr)
-	left := time.Until(st.since.Add(keep(csr, st)))
+	left := time.Until(st.since.Add(keep(st)))
 	if left <= 0 || expired(csr, time.Now()) {
-		err := client.Of(c.c, Requests).Delete(ctx, "", csr.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &csr.UID}})
+		// The view may lag behind an approval, so that the removal holds for this version only.
+		err := client.Of(c.c, Requests).Delete(ctx, "", csr.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &csr.UID, ResourceVersion: &csr.ResourceVersion}})
 		return control.Result{}, settled("remove an old request", err)
 	}
 	var err error

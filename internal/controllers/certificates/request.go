@@ -169,9 +169,9 @@ func stateOf(csr *certificatesv1.CertificateSigningRequest) state {
 	return s
 }
 
-// keep is how long a request stays in its state. One that was approved for a signer of somebody else's waits for that.
-func keep(csr *certificatesv1.CertificateSigningRequest, s state) time.Duration {
-	if s.done || s.approved && signers[csr.Spec.SignerName] == nil {
+// keep is how long a request stays in its state. One that was approved waits for its signer as long as for the approval.
+func keep(s state) time.Duration {
+	if s.done {
 		return keepDone
 	}
 	return keepPending

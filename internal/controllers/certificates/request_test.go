@@ -12,8 +12,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // asked is a request as it comes over the wire.
@@ -110,6 +113,32 @@ func TestServingNamesOnlyItself(t *testing.T) {
 		}
 		if got := within(req, c.node, c.own, c.claimed, closed); got != c.want {
 			t.Errorf("%s asks for %q %q and has %v: %v", c.node, c.names, c.ips, c.own, got)
+		}
+	}
+}
+
+func TestRequestsAreKeptAsUpstreamKeepsThem(t *testing.T) {
+	made := metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	later := metav1.NewTime(made.Add(10 * time.Hour))
+	is := func(kind certificatesv1.RequestConditionType) []certificatesv1.CertificateSigningRequestCondition {
+		return []certificatesv1.CertificateSigningRequestCondition{{Type: kind, Status: corev1.ConditionTrue, LastUpdateTime: later}}
+	}
+	for name, c := range map[string]struct {
+		status certificatesv1.CertificateSigningRequestStatus
+		end    time.Time
+	}{
+		"pending":  {certificatesv1.CertificateSigningRequestStatus{}, made.Add(24 * time.Hour)},
+		"approved": {certificatesv1.CertificateSigningRequestStatus{Conditions: is(certificatesv1.CertificateApproved)}, later.Add(24 * time.Hour)},
+		"issued":   {certificatesv1.CertificateSigningRequestStatus{Conditions: is(certificatesv1.CertificateApproved), Certificate: []byte("x")}, later.Add(time.Hour)},
+		"denied":   {certificatesv1.CertificateSigningRequestStatus{Conditions: is(certificatesv1.CertificateDenied)}, later.Add(time.Hour)},
+		"failed":   {certificatesv1.CertificateSigningRequestStatus{Conditions: is(certificatesv1.CertificateFailed)}, later.Add(time.Hour)},
+	} {
+		for _, signer := range []string{certificatesv1.KubeletServingSignerName, "example.com/signer"} {
+			st := stateOf(&certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: made},
+				Spec: certificatesv1.CertificateSigningRequestSpec{SignerName: signer}, Status: c.status})
+			if end := st.since.Add(keep(st)); !end.Equal(c.end) {
+				t.Errorf("%s for %s: kept until %s, want %s", name, signer, end, c.end)
+			}
 		}
 	}
 }

@@ -36,7 +36,9 @@ func New(vs *client.Views, _ *client.Recorder, _ *slog.Logger) control.Controlle
 			if left := time.Until(end); left > 0 {
 				return control.Result{After: left}, nil
 			}
-			err := client.Of(vs.Client(), client.Secrets).Delete(ctx, s.Namespace, s.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &s.UID}})
+			// The view may lag behind a change of the end, so that the removal holds for this version only.
+			err := client.Of(vs.Client(), client.Secrets).Delete(ctx, s.Namespace, s.Name, metav1.DeleteOptions{
+				Preconditions: &metav1.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion}})
 			if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 				err = nil
 			}
