@@ -206,15 +206,15 @@ func (d *decision) manage(job *batchv1.Job, t tally, now time.Time) {
 
 // fill makes pods for the lowest indexes that have none.
 func (d *decision) fill(job *batchv1.Job, t tally, keep []*corev1.Pod, room int, now time.Time) {
-	taken := t.done.with(t.lost...)
-	for _, p := range keep {
-		taken = taken.with(indexOf(p))
-	}
+	holders := keep
 	if onlyFailed(job) {
-		for _, p := range t.ending {
-			taken = taken.with(indexOf(p))
-		}
+		holders = slices.Concat(keep, t.ending)
 	}
+	taken := slices.Clone(t.lost)
+	for _, p := range holders {
+		taken = append(taken, indexOf(p))
+	}
+	taken = t.done.with(taken...)
 	perIndex := job.Spec.BackoffLimitPerIndex != nil
 	if wait := t.backoff(now); wait > 0 && !perIndex && room > 0 {
 		d.wait(wait)
@@ -240,14 +240,14 @@ func (d *decision) wait(w time.Duration) {
 
 // useful parts the active pods into one for each index that is still wanted, and the rest.
 func (t *tally) useful(job *batchv1.Job) (keep, rest []*corev1.Pod) {
-	seen := t.done.with(t.lost...)
+	settled, seen := t.done.with(t.lost...), map[int]bool{}
 	for _, p := range t.active {
 		i := indexOf(p)
-		if i < 0 || i >= int(*job.Spec.Completions) || seen.has(i) {
+		if i < 0 || i >= int(*job.Spec.Completions) || settled.has(i) || seen[i] {
 			rest = append(rest, p)
 			continue
 		}
-		seen = seen.with(i)
+		seen[i] = true
 		keep = append(keep, p)
 	}
 	return keep, rest

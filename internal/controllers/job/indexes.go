@@ -27,12 +27,16 @@ func parseIndexes(text string, n int) (out indexes) {
 			out = append(out, i)
 		}
 	}
-	return out.with()
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// with returns the set with more in it.
+// with returns the set with more in it. One at a time is for few: whoever has many gives them at once.
 func (x indexes) with(more ...int) indexes {
-	all := append(slices.Clone(x), more...)
+	if !slices.ContainsFunc(more, func(i int) bool { return !x.has(i) }) {
+		return x
+	}
+	all := slices.Concat(x, indexes(more))
 	slices.Sort(all)
 	return slices.Compact(all)
 }
