@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -72,6 +73,9 @@ func planPeers(have []netlink.Route, want []Peer) (add []Peer, gone []netlink.Ro
 // reach makes the route to a peer's pods, if the peer is a neighbour.
 func (n *Network) reach(p Peer) error {
 	ways, err := netlink.RouteGet(p.Via.AsSlice())
+	if err != nil && !errors.Is(err, unix.ENETUNREACH) && !errors.Is(err, unix.EHOSTUNREACH) {
+		return fmt.Errorf("look for the way to %s: %w", p.Via, err)
+	}
 	if err != nil || len(ways) == 0 || ways[0].Gw != nil || ways[0].Type != unix.RTN_UNICAST || ways[0].LinkIndex == n.bridge {
 		return fmt.Errorf("%s: %w", p.Via, ErrNotOnLink)
 	}
@@ -110,22 +114,46 @@ func (n *Network) dropPeers() error {
 }
 
 // FollowPeers tells by a message on the channel, until ctx ends, that SetPeers should be called again: one of its routes is
-// gone, with its link for example, or a new route may lead to a peer.
+// gone, with its link for example, or a new route may lead to a peer. The first message says that it listens from now on.
 func (n *Network) FollowPeers(ctx context.Context, again chan<- struct{}) error {
-	updates := make(chan netlink.RouteUpdate, 16)
-	if err := netlink.RouteSubscribe(updates, ctx.Done()); err != nil {
-		return fmt.Errorf("network: follow routes: %w", err)
-	}
-	for u := range updates {
-		if !concerns(u) {
-			continue
+	return followRoutes(ctx, netlink.RouteSubscribe, again)
+}
+
+// followRoutes listens anew, after a pause, where a subscription ends: the kernel ends it when messages come faster than they
+// are taken, and those that were lost are made good by the message that comes first.
+func followRoutes(ctx context.Context, subscribe func(chan<- netlink.RouteUpdate, <-chan struct{}) error, again chan<- struct{}) error {
+	for {
+		if err := followOnce(ctx, subscribe, again); err != nil {
+			return fmt.Errorf("network: follow routes: %w", err)
 		}
 		select {
-		case again <- struct{}{}:
-		default: // one is waiting
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil
 		}
 	}
-	return nil
+}
+
+func followOnce(ctx context.Context, subscribe func(chan<- netlink.RouteUpdate, <-chan struct{}) error, again chan<- struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // the subscription's own goroutine waits for it
+	updates := make(chan netlink.RouteUpdate, 16)
+	if err := subscribe(updates, ctx.Done()); err != nil {
+		return err
+	}
+	for tell := true; ; {
+		if tell {
+			select {
+			case again <- struct{}{}:
+			default: // one is waiting
+			}
+		}
+		u, ok := <-updates
+		if !ok {
+			return nil
+		}
+		tell = concerns(u)
+	}
 }
 
 func concerns(u netlink.RouteUpdate) bool {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 func TestPeers(t *testing.T) {
@@ -62,28 +64,68 @@ func TestPeersComeBack(t *testing.T) {
 	defer stop()
 	again, ended := make(chan struct{}, 1), make(chan error, 1)
 	go func() { ended <- n.FollowPeers(ctx, again) }()
+	told := func() {
+		t.Helper()
+		select {
+		case <-again:
+		case <-ctx.Done():
+			t.Fatal("not told")
+		}
+	}
+	told() // it listens
 	failed, err := n.SetPeers(ctx, near)
 	ok(t, err)
 	if len(failed) > 0 {
 		t.Fatal(failed)
 	}
 	ok(t, netlink.LinkSetDown(link))
+	ok(t, netlink.LinkSetUp(link))
 	for back := false; !back; {
-		select {
-		case <-again:
-			ok(t, netlink.LinkSetUp(link))
-			failed, err = n.SetPeers(ctx, near)
-			ok(t, err)
-			back = len(failed) == 0
-		case <-ctx.Done():
-			t.Fatal("not told of the lost route: ", failed)
-		case <-time.After(100 * time.Millisecond): // it may have been lost before anybody followed
-			ok(t, netlink.LinkSetDown(link))
-			ok(t, netlink.LinkSetUp(link))
-		}
+		told()
+		failed, err = n.SetPeers(ctx, near)
+		ok(t, err)
+		routes, err := n.peerRoutes()
+		ok(t, err)
+		back = len(failed) == 0 && len(routes) == 1
 	}
 	stop()
 	ok(t, <-ended)
+}
+
+// A subscription that the kernel ends is made anew, and what was lost with it is made good.
+func TestFollowingRoutesGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		again, ended := make(chan struct{}, 1), make(chan error, 1)
+		var updates chan<- netlink.RouteUpdate
+		subscribe := func(to chan<- netlink.RouteUpdate, _ <-chan struct{}) error {
+			updates = to
+			return nil
+		}
+		go func() { ended <- followRoutes(ctx, subscribe, again) }()
+		for range 3 {
+			<-again // it listens
+			gone := netlink.RouteUpdate{Type: unix.RTM_DELROUTE}
+			gone.Family, gone.Protocol = unix.AF_INET, peerProtocol
+			updates <- gone
+			<-again
+			gone.Protocol = unix.RTPROT_STATIC // somebody else's
+			updates <- gone
+			synctest.Wait()
+			select {
+			case <-again:
+				t.Error("told of a route that is none of ours")
+			default:
+			}
+			close(updates)
+		}
+		<-again
+		close(updates)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // uplink is a link with an address, as to other machines.
