@@ -23,28 +23,32 @@ import (
 // arrive brings what only the server can give: the node's pod range and its serving certificate. A server that does not
 // answer is waited for, except where both are there from before: then the pods need not wait.
 func (g *agent) arrive(ctx context.Context) error {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+	err := again(ctx, 100*time.Millisecond, func() error {
 		err := g.tryArrive(ctx)
-		var status apierrors.APIStatus
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return err
-		case apierrors.IsUnauthorized(err):
-			return fmt.Errorf("%s does not know this node's certificate: %w; join again with a new token, after `minato down --purge --data-dir %s`", g.id.Server, err, g.cfg.DataDir)
-		case errors.As(err, &status) && status.Status().Code < 500:
-			return err
-		case g.complete():
-			g.log.Warn("the server does not answer; the node goes on with what it has", "server", g.id.Server, "err", err)
+		if ctx.Err() == nil && mayMend(err) && g.complete() {
+			g.log.Warn("the server gives nothing now; the node goes on with what it has", "server", g.id.Server, "err", err)
 			return nil
 		}
-		g.log.Warn("the server does not answer, will try again", "server", g.id.Server, "err", err, "pause", pause)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
+		return err
+	}, func(err error, pause time.Duration) bool {
+		if !mayMend(err) {
+			return false
 		}
+		g.log.Warn("the server gives nothing now, will try again", "server", g.id.Server, "err", err, "pause", pause)
+		return true
+	})
+	if apierrors.IsUnauthorized(err) {
+		return fmt.Errorf("%s does not know this node's certificate: %w; join again with a new token, after `minato down --purge --data-dir %s`", g.id.Server, err, g.cfg.DataDir)
 	}
+	return err
 }
+
+func mayMend(err error) bool { return !errors.As(err, new(final)) && client.MayPass(err) }
+
+// final is an error that another try would not mend: it is not the server's, or the server's last word.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
 
 // complete says whether the node has all that it needs to run without the server.
 func (g *agent) complete() bool {
@@ -68,12 +72,12 @@ func (g *agent) tryArrive(ctx context.Context) error {
 	if share != g.id.Share {
 		if g.id.Share.IsValid() {
 			if err := g.unplug(ctx); err != nil {
-				return err
+				return final{err}
 			}
 		}
 		g.id.Share = share
 		if err := writeJSON(g.paths.identity(), g.id); err != nil {
-			return err
+			return final{err}
 		}
 	}
 	if g.complete() {
@@ -131,7 +135,7 @@ func certify(ctx context.Context, c *client.Client, signer string, auth certific
 	err = await(ctx, door, csr.Name, csr.ResourceVersion, func(csr *certificatesv1.CertificateSigningRequest) (bool, error) {
 		for _, c := range csr.Status.Conditions {
 			if c.Type == certificatesv1.CertificateDenied || c.Type == certificatesv1.CertificateFailed {
-				return false, fmt.Errorf("request %s: %s: %s", csr.Name, c.Type, c.Message)
+				return false, final{fmt.Errorf("request %s: %s: %s", csr.Name, c.Type, c.Message)}
 			}
 		}
 		certPEM = csr.Status.Certificate

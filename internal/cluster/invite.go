@@ -89,13 +89,16 @@ func discover(ctx context.Context, server string, t JoinToken) (*clusterInfo, er
 	}
 	info := &clusterInfo{pool: x509.NewCertPool()}
 	for _, c := range config.Clusters {
-		info.caPEM = c.CertificateAuthorityData
+		if ca, alone, ok := pki.PinnedCA(c.CertificateAuthorityData, t.Hash); ok {
+			info.caPEM = alone
+			info.pool.AddCert(ca)
+			break
+		}
 	}
-	if hash, err := pki.CAHash(info.caPEM); err != nil || hash != t.Hash {
+	if info.caPEM == nil {
 		return nil, fmt.Errorf("%s has another certificate authority than the token names: the token is of another cluster, or somebody stands between this machine and the server; "+
 			"make a new one there with `minato token create`", server)
 	}
-	info.pool.AppendCertsFromPEM(info.caPEM)
 	if said, err = askInfo(ctx, server, &tls.Config{RootCAs: info.pool, MinVersion: tls.VersionTLS12}); err != nil {
 		return nil, err
 	}

@@ -1,17 +1,24 @@
 package cluster
 
 import (
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"minato.dev/minato/internal/pki"
 )
 
 func TestJoinTokens(t *testing.T) {
-	b, err := pki.EnsureAll(t.TempDir(), pki.Names{Node: "n"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := bundle(t)
 	made, err := newJoinToken(b.CA.CertPEM)
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +36,59 @@ func TestJoinTokens(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+}
+
+// TestOneInBetweenIsNotBelieved: whoever answers in the server's place may send the real authority, which is no secret, with
+// an own one behind it.
+func TestOneInBetweenIsNotBelieved(t *testing.T) {
+	real, own := bundle(t), bundle(t)
+	token, err := newJoinToken(real.CA.CertPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		says    []byte
+		serving *pki.Pair
+		problem string
+	}{
+		"the server":                   {real.CA.CertPEM, real.APIServer, ""},
+		"another authority":            {own.CA.CertPEM, own.APIServer, "has another certificate authority than the token names"},
+		"the real one in a false hand": {real.CA.CertPEM, own.APIServer, "unknown authority"},
+		"both":                         {slices.Concat(real.CA.CertPEM, own.CA.CertPEM), own.APIServer, "unknown authority"},
+		"both, the false one first":    {slices.Concat(own.CA.CertPEM, real.CA.CertPEM), own.APIServer, "has another certificate authority"},
+	} {
+		info, err := infoMap(Identity{PodCIDR: netip.MustParsePrefix("10.244.0.0/16"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/12")}, "https://127.0.0.1", c.says)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if err := json.NewEncoder(w).Encode(info); err != nil {
+				t.Error(err)
+			}
+		}))
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{c.serving.TLS}}
+		srv.StartTLS()
+		got, err := discover(t.Context(), srv.URL, token)
+		srv.Close()
+		switch {
+		case c.problem == "" && (err != nil || string(got.caPEM) != string(real.CA.CertPEM)):
+			t.Errorf("%s: %v, %v", name, got, err)
+		case c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)):
+			t.Errorf("%s: %v, want %q", name, err, c.problem)
+		}
+	}
+}
+
+func bundle(t *testing.T) *pki.Bundle {
+	t.Helper()
+	b, err := pki.EnsureAll(t.TempDir(), pki.Names{Node: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func TestServerURL(t *testing.T) {

@@ -40,7 +40,7 @@ func (g *agent) join(ctx context.Context) error {
 		return err
 	}
 	g.connect()
-	return g.findAddress()
+	return g.awaitAddress(ctx)
 }
 
 // joinAnew uses the token. server is the one that was joined, or begun to be joined, before.
@@ -66,7 +66,7 @@ func (g *agent) joinAnew(ctx context.Context, server string) error {
 	if err := g.identify(info); err != nil {
 		return err
 	}
-	if err := g.findAddress(); err != nil {
+	if err := g.findAddress(ctx); err != nil {
 		return err
 	}
 	if g.own, err = pki.NewCredentials(g.paths.PKI(), info.caPEM); err != nil {
@@ -160,8 +160,19 @@ func newAgent(c Config, info *clusterInfo, others map[string]claim) (Identity, e
 	return id, nil
 }
 
+// awaitAddress is findAddress for a node that has joined before: when a machine starts, its network may come later.
+func (g *agent) awaitAddress(ctx context.Context) error {
+	return again(ctx, 100*time.Millisecond, func() error { return g.findAddress(ctx) }, func(err error, pause time.Duration) bool {
+		if !errors.As(err, new(*net.OpError)) {
+			return false
+		}
+		g.log.Warn("this machine has no way to the server, will try again", "server", g.id.Server, "err", err, "pause", pause)
+		return true
+	})
+}
+
 // findAddress finds by which address the machine speaks to the server, which is how the cluster will know it.
-func (g *agent) findAddress() error {
+func (g *agent) findAddress(ctx context.Context) error {
 	if g.cfg.NodeIP != "" {
 		ip, err := netip.ParseAddr(g.cfg.NodeIP)
 		g.nodeIP = ip
@@ -171,7 +182,7 @@ func (g *agent) findAddress() error {
 	if err != nil {
 		return err
 	}
-	c, err := net.Dial("udp4", u.Host) // sends nothing
+	c, err := new(net.Dialer).DialContext(ctx, "udp4", u.Host) // sends nothing
 	if err != nil {
 		return fmt.Errorf("no way to %s: %w; give this machine's address with --node-ip", g.id.Server, err)
 	}
@@ -205,7 +216,7 @@ func (g *agent) certifyClient(ctx context.Context, c *client.Client) error {
 func (g *agent) certifyServing(ctx context.Context) error {
 	w, err := pki.WishNode(g.id.NodeName, g.nodeIP.AsSlice())
 	if err != nil {
-		return err
+		return final{err}
 	}
 	cert, err := certify(ctx, g.client, certificatesv1.KubeletServingSignerName, certificatesv1.UsageServerAuth, w.Request)
 	if err != nil {
@@ -213,7 +224,7 @@ func (g *agent) certifyServing(ctx context.Context) error {
 	}
 	pair, err := g.own.Granted(w, cert)
 	if err != nil {
-		return err
+		return final{err}
 	}
 	g.own.Serving = pair
 	g.serving.Store(&pair.TLS)

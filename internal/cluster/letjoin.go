@@ -34,13 +34,13 @@ func letJoin(ctx context.Context, c *client.Client, id Identity, server string, 
 	if err != nil {
 		return err
 	}
-	approves := reads("approve", certificatesv1.GroupName, "signers")
+	approves := may("approve", certificatesv1.GroupName, "signers")
 	approves.ResourceNames = []string{certificatesv1.KubeletServingSignerName}
 	for _, role := range []*rbacv1.ClusterRole{
-		clusterRole("kubeadm:get-nodes", reads("get", "", "nodes")),
+		clusterRole("kubeadm:get-nodes", may("get", "", "nodes")),
 		// What a node's Service proxy, routes and DNS read. Pods and Secrets are not among it: of those the node authorizer lets
 		// each see its own.
-		clusterRole("minato:node-traffic", reads("get list watch", "", "nodes", "namespaces", "services"), reads("get list watch", "discovery.k8s.io", "endpointslices")),
+		clusterRole("minato:node-traffic", may("get list watch", "", "nodes", "namespaces", "services"), may("get list watch", "discovery.k8s.io", "endpointslices")),
 		clusterRole("minato:kubelet-serving-approver", approves),
 	} {
 		if err := ensure(ctx, c, client.ClusterRoles, role); err != nil {
@@ -73,7 +73,7 @@ func letJoin(ctx context.Context, c *client.Client, id Identity, server string, 
 	}
 	const reader = "kubeadm:bootstrap-signer-clusterinfo"
 	at := metav1.ObjectMeta{Namespace: metav1.NamespacePublic, Name: reader}
-	rule := reads("get", "", "configmaps")
+	rule := may("get", "", "configmaps")
 	rule.ResourceNames = []string{infoName}
 	if err := ensure(ctx, c, roles, &rbacv1.Role{ObjectMeta: at, Rules: []rbacv1.PolicyRule{rule}}); err != nil {
 		return err
@@ -82,7 +82,7 @@ func letJoin(ctx context.Context, c *client.Client, id Identity, server string, 
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "system:anonymous"}}})
 }
 
-func reads(verbs, group string, resources ...string) rbacv1.PolicyRule {
+func may(verbs, group string, resources ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{Verbs: strings.Fields(verbs), APIGroups: []string{group}, Resources: resources}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -91,6 +92,7 @@ func (r *router) lead(ctx context.Context) (many bool, err error) {
 	if err != nil {
 		return true, err
 	}
+	maps.DeleteFunc(r.told, func(node, _ string) bool { return byName[node] == nil })
 	for _, p := range peers {
 		why := failed[p.Node]
 		if why == nil {

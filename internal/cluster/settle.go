@@ -10,7 +10,6 @@ import (
 
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"minato.dev/minato/internal/client"
@@ -34,21 +33,11 @@ func (a *assembly) settle(ctx context.Context, c *client.Client, dnsUp <-chan st
 	return nil
 }
 
-// waitReady follows the node until its Ready condition is true. A server that does not answer, as one elsewhere may be, is
-// asked again.
+// waitReady follows the node until its Ready condition is true. A server that does not answer or serve, as one elsewhere may
+// be, is asked again.
 func waitReady(ctx context.Context, c *client.Client, name string) error {
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := followReady(ctx, client.Of(c, client.Nodes), name)
-		var status apierrors.APIStatus
-		if err == nil || ctx.Err() != nil || errors.As(err, &status) {
-			return err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return again(ctx, 50*time.Millisecond, func() error { return followReady(ctx, client.Of(c, client.Nodes), name) },
+		func(err error, _ time.Duration) bool { return client.MayPass(err) })
 }
 
 func followReady(ctx context.Context, door client.Resource[*corev1.Node], name string) error {

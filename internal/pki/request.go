@@ -163,8 +163,22 @@ func CAHash(caPEM []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return keyHash(c), nil
+}
+
+// PinnedCA returns the first authority of caPEM, and it alone in PEM, if hash names it (see CAHash). For others that come
+// with it nobody vouches: who believed them would believe whoever has added them on the way.
+func PinnedCA(caPEM []byte, hash string) (ca *x509.Certificate, alone []byte, ok bool) {
+	ca, err := decodeCert(caPEM)
+	if err != nil || keyHash(ca) != hash {
+		return nil, nil, false
+	}
+	return ca, pem.EncodeToMemory(&pem.Block{Type: certBlock, Bytes: ca.Raw}), true
+}
+
+func keyHash(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }
 
 // SignRequest issues what req asks for, with the usages that somebody has approved, for no longer than life and the
