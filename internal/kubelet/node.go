@@ -55,15 +55,14 @@ func (k *Kubelet) startNode(s *run.Scope) error {
 	return nil
 }
 
-// introduce registers the node as soon as the API answers. Its pods go on meanwhile, as containers do without a kubelet.
+// introduce registers the node as soon as the API serves it. Its pods go on meanwhile, as containers do without a kubelet.
 func (k *Kubelet) introduce(ctx context.Context) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := k.register(ctx)
-		var status apierrors.APIStatus
-		if err == nil || ctx.Err() != nil || errors.As(err, &status) {
+		if err == nil || ctx.Err() != nil || !client.MayPass(err) {
 			return err
 		}
-		k.cfg.Log.Warn("the API does not answer, will try again", "err", err, "pause", pause)
+		k.cfg.Log.Warn("node not registered, will try again", "err", err, "pause", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
