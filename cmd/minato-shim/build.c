@@ -396,7 +396,7 @@ int build_root(struct request *r)
 {
 	unsigned long propagation = r->h->root_propagation;
 	umask(0);
-	int proc = private_proc();
+	int proc = *r->fifo ? private_proc() : -1;
 	if (mount("", "/", "", propagation ? propagation : 0x80000 | 0x4000, NULL) < 0)
 		fail("error preparing rootfs: %s", why(errno));
 	cut_off(r->root, propagation & 0x80000 ? 0x80000 : 0x40000);

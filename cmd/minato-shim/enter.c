@@ -353,21 +353,32 @@ static void wait_for_start(int proc, int fifo)
 		syscall(SYS_close_range, 3, ~0U, 0);
 }
 
+// start_now lets the shim's side go on where nobody has to do anything before the program is executed. The pipe to the
+// clerk ends with that.
+static void start_now(void)
+{
+	struct message m = {.kind = READY};
+	if (write(report_fd, &m, sizeof m) < 0)
+		_exit(1);
+}
+
 static void guest(struct request *r)
 {
 	struct head *h = r->h;
 	int proc = -1, fifo = -1;
+	int waits = h->steps && *r->fifo;
 	if (setsid() < 0)
 		fail("setsid: %s", why(errno));
 	if (h->flags & OWN_KEYRING)
 		own_keyring(r);
-	if (h->steps) {
+	if (waits) {
 		prctl(PR_SET_NAME, "runc:[2:INIT]"); // the name by which an init that waits is known
 		fifo = open(r->fifo, O_PATH | O_CLOEXEC);
 		if (fifo < 0)
 			fail("exec fifo: %s", why(errno));
-		proc = build_root(r);
 	}
+	if (h->steps)
+		proc = build_root(r);
 	if (h->flags & SET_HOME)
 		set_home(r);
 	find_path(r);
@@ -385,8 +396,10 @@ static void guest(struct request *r)
 	char *program = look_up(r);
 	if (h->flags & NO_NEW_PRIVS)
 		filter(r);
-	if (h->steps)
+	if (waits)
 		wait_for_start(proc, fifo);
+	else if (h->steps)
+		start_now();
 	execve(program, r->args, r->env);
 	if (h->steps) { // nobody listens any more but who reads the container's log
 		dprintf(2, "exec %s: %s\n", program, why(errno));

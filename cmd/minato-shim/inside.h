@@ -14,7 +14,7 @@ enum { NO_NEW_PRIVS = 1, OWN_KEYRING = 2, UNIFIED = 4, SET_HOME = 8 };
 
 // A request: this head, then groups (padded to 8 bytes), limits, filter, steps, and strings that end with a zero byte:
 // the container's id, the working directory, the file of each cgroup that a process joins it by, arguments, environment; for a new container
-// also its root, the fifo that it waits at, the path of each namespace that it joins, and four strings for each step.
+// also its root, the fifo that it waits at (empty: it does not wait), the path of each namespace that it joins, and four strings for each step.
 struct head {
 	uint32_t magic, size;
 	uint32_t namespaces, flags;
@@ -57,8 +57,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void unfit(const char *format, .
 // why says an error in the words of Go's programs.
 const char *why(int error);
 
-// build_root makes the root file system of a new container, in its own namespaces, and moves into it. It returns an open
-// proc file system of the container's that nobody else sees.
+// build_root makes the root file system of a new container, in its own namespaces, and moves into it. Where there is a fifo to
+// wait at it returns an open proc file system of the container's that nobody else sees.
 int build_root(struct request *r);
 
 #endif

@@ -53,20 +53,28 @@ func (c *Client) call(ctx context.Context, op, id string, body, answer any, file
 
 // callFile is call for answers that carry a file.
 func (c *Client) callFile(ctx context.Context, op, id string, body, answer any, files ...*os.File) (*os.File, error) {
-	msg := wire.Call{Op: op, ID: id}
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return nil, fmt.Errorf("shim %s: %w", op, err)
-		}
-		msg.Body = b
+	msg, err := newCall(op, id, body)
+	if err != nil {
+		return nil, err
 	}
 	var file *os.File
-	err := c.retry(ctx, op, func(ctx context.Context) (err error) {
+	err = c.retry(ctx, op, func(ctx context.Context) (err error) {
 		file, err = c.once(ctx, msg, answer, files)
 		return err
 	})
 	return file, err
+}
+
+func newCall(op, id string, body any) (wire.Call, error) {
+	msg := wire.Call{Op: op, ID: id}
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return msg, fmt.Errorf("shim %s: %w", op, err)
+		}
+		msg.Body = b
+	}
+	return msg, nil
 }
 
 // waits are the calls whose answer may take for ever: a broken connection says nothing about the shim being unable.
@@ -109,16 +117,30 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // once is one connection with one question and one answer.
 func (c *Client) once(ctx context.Context, msg wire.Call, answer any, files []*os.File) (*os.File, error) {
-	conn, err := c.dial(ctx)
+	conn, file, err := c.ask(ctx, msg, answer, files)
+	if err == nil {
+		conn.Close()
+	}
+	return file, err
+}
+
+// ask is once that leaves the connection open, for answers that are still to come.
+func (c *Client) ask(ctx context.Context, msg wire.Call, answer any, files []*os.File) (conn wire.Conn, file *os.File, err error) {
+	if conn, err = c.dial(ctx); err != nil {
+		return conn, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	if err = conn.Send(msg, files...); err == nil {
+		file, err = receive(conn, answer)
+	}
+	if !stop() && err == nil { // the end came with the answer
+		wire.CloseAll([]*os.File{file})
+		file, err = nil, context.Cause(ctx)
+	}
 	if err != nil {
-		return nil, err
+		conn.Close()
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if err := conn.Send(msg, files...); err != nil {
-		return nil, err
-	}
-	return receive(conn, answer)
+	return conn, file, err
 }
 
 func (c *Client) dial(ctx context.Context) (wire.Conn, error) {
@@ -166,6 +188,17 @@ func (c *Client) Info(ctx context.Context) (i Info, err error) {
 func (c *Client) Create(ctx context.Context, r CreateRequest) (pid int, err error) {
 	var answer wire.Pid
 	err = c.call(ctx, "create", r.ID, r, &answer)
+	return answer.Pid, err
+}
+
+// Run is Create and Start in one call, and at less than the cost of both, for a container that nobody has anything to do with
+// in between. The pid is 0 where a repeated call finds that the process has ended since.
+func (c *Client) Run(ctx context.Context, r CreateRequest) (pid int, err error) {
+	r.Run = true
+	var answer wire.Pid
+	if err = c.call(ctx, "create", r.ID, r, &answer); err == nil && !answer.Started { // by a shim that cannot do both
+		err = c.Start(ctx, r.ID)
+	}
 	return answer.Pid, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -26,8 +27,17 @@ func (c *Client) Exec(ctx context.Context, id string, r ExecRequest, io Stdio) (
 	if r.TTY && len(files) > 0 {
 		return nil, fmt.Errorf("shim exec: a terminal takes no streams, use Console: %w", ErrInvalid)
 	}
+	msg, err := newCall("exec", id, ExecCall{ExecRequest: r, Streams: streams, Stay: true})
+	if err != nil {
+		return nil, err
+	}
 	var answer wire.Pid
-	console, err := c.callFile(ctx, "exec", id, ExecCall{ExecRequest: r, Streams: streams}, &answer, files...)
+	var conn wire.Conn
+	var console *os.File
+	err = c.retry(ctx, "exec", func(ctx context.Context) (err error) {
+		conn, console, err = c.ask(ctx, msg, &answer, files)
+		return err
+	})
 	if err != nil {
 		if ctx.Err() != nil {
 			c.giveUp(ctx, r.ExecID)
@@ -35,10 +45,11 @@ func (c *Client) Exec(ctx context.Context, id string, r ExecRequest, io Stdio) (
 		return nil, err
 	}
 	if r.TTY && console == nil { // a repeated call after a lost answer: the terminal went with that
+		conn.Close()
 		c.giveUp(ctx, r.ExecID)
 		return nil, fmt.Errorf("shim exec: the session's terminal was lost: %w", ErrUnavailable)
 	}
-	return &Exec{ID: r.ExecID, Pid: answer.Pid, c: c, console: pollable(console)}, nil
+	return &Exec{ID: r.ExecID, Pid: answer.Pid, c: c, console: pollable(console), answer: newAnswer(conn)}, nil
 }
 
 // giveUp kills a session whose caller will never get hold of it.
@@ -83,17 +94,26 @@ type Exec struct {
 
 	c       *Client
 	console *os.File
+	answer  *answer // nil for a session that nobody waits for
 }
 
 // Wait blocks until the process has ended. Ending ctx does not end the process: use Kill.
-func (e *Exec) Wait(ctx context.Context) (r ExecResult, err error) {
-	return r, e.c.call(ctx, "exec-wait", e.ID, nil, &r)
+func (e *Exec) Wait(ctx context.Context) (ExecResult, error) {
+	r, err := e.answer.await(ctx)
+	if errors.Is(err, errNoAnswer) {
+		err = e.c.call(ctx, "exec-wait", e.ID, nil, &r)
+	}
+	return r, err
 }
 
 // Kill sends sig to the process; SIGKILL also to the rest of its process group, which it leads. A process that has
 // ended is no error.
 func (e *Exec) Kill(ctx context.Context, sig syscall.Signal) error {
-	return e.c.call(ctx, "exec-kill", e.ID, wire.Signal{Signal: int(sig)}, nil)
+	err := e.c.call(ctx, "exec-kill", e.ID, wire.Signal{Signal: int(sig)}, nil)
+	if errors.Is(err, ErrNotFound) && e.answer != nil {
+		return nil // it was forgotten with the answer, which is on its way to Wait
+	}
+	return err
 }
 
 // Console is the master side of the terminal, nil without TTY: read output from it, write input to it. It belongs to
@@ -124,6 +144,9 @@ func (e *Exec) Resize(width, height uint16) error {
 func (e *Exec) Close(ctx context.Context) error {
 	if e.console != nil {
 		e.console.Close()
+	}
+	if e.answer.close() {
+		return nil
 	}
 	return e.close(ctx)
 }

@@ -58,6 +58,8 @@ type node struct {
 	rootfs string
 	cgroup string
 	n      atomic.Int32
+	// started counts starts, which are made in two ways.
+	started atomic.Int32
 	// runtime makes the containers, where it is not our own.
 	runtime string
 	check   func(t testing.TB, log string, lines int) // of the counting containers' logs
@@ -250,9 +252,16 @@ func (n *node) start(edit func(*specs.Spec), args ...string) shim.CreateRequest 
 	return r
 }
 
+// startRequest takes both ways in turns: one call and two.
 func (n *node) startRequest(r shim.CreateRequest) {
 	n.t.Helper()
 	ctx := ctxFor(n.t)
+	if n.started.Add(1)%2 == 0 {
+		if _, err := n.Run(ctx, r); err != nil {
+			n.t.Fatalf("run: %v", err)
+		}
+		return
+	}
 	if _, err := n.Create(ctx, r); err != nil {
 		n.t.Fatalf("create: %v", err)
 	}

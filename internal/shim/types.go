@@ -41,6 +41,8 @@ type CreateRequest struct {
 	// start misses nothing. Where it was more, the first attachment is refused with ErrMissed; the log has it. A restart of
 	// the shim forgets it.
 	KeepEarly bool `json:"keepEarly,omitempty"`
+	// Run starts the process too; set by Client.Run.
+	Run bool `json:"run,omitempty"`
 	// Runtime is the absolute path of another OCI runtime (crun, runc) that makes the container and enters it; empty for
 	// our own. Streams, log, signals, limits and the end of the container are ours all the same, and its cgroup is removed
 	// by us even where that program has gone.
@@ -167,4 +169,6 @@ type List struct {
 type ExecCall struct {
 	ExecRequest
 	Streams wire.Streams `json:"streams"`
+	// Stay asks for a second answer on the same connection, the ExecResult, with which the session is forgotten.
+	Stay bool `json:"stay,omitempty"`
 }

@@ -117,7 +117,7 @@ func newContainer(dir string, rec record) *container {
 func (s *Supervisor) again(c *container, r shim.CreateRequest) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.gone || c.state.Status != shim.Created || !reflect.DeepEqual(c.rec.Request, r) {
+	if c.gone || c.state.Status != shim.Created && !r.Run || !reflect.DeepEqual(c.rec.Request, r) {
 		return 0, fmt.Errorf("container %q: %w", r.ID, shim.ErrExists)
 	}
 	return c.state.Pid, nil
@@ -143,7 +143,8 @@ func (s *Supervisor) build(ctx context.Context, c *container, spec *jail.Bundle)
 	if err := s.adoptPipes(c, p); err != nil {
 		return err
 	}
-	result, err := s.make(ctx, c, spec, p)
+	began := time.Now()
+	result, runs, err := s.make(ctx, c, spec, p)
 	if err != nil {
 		return err
 	}
@@ -152,27 +153,35 @@ func (s *Supervisor) build(ctx context.Context, c *container, spec *jail.Bundle)
 			return err
 		}
 	}
-	return s.live(c, result)
+	if runs {
+		return s.live(c, result, began)
+	}
+	if err := s.live(c, result, time.Time{}); err != nil || !c.rec.Request.Run {
+		return err
+	}
+	return s.startMade(ctx, c)
 }
 
-// make has the container made by the way that fits it.
-func (s *Supervisor) make(ctx context.Context, c *container, spec *jail.Bundle, p *pipes) (jail.Result, error) {
+// make has the container made by the way that fits it, and reports whether its process runs already.
+func (s *Supervisor) make(ctx context.Context, c *container, spec *jail.Bundle, p *pipes) (result jail.Result, runs bool, err error) {
 	if foreign(c) {
-		return s.makeForeign(ctx, c, p)
+		result, err = s.makeForeign(ctx, c, p)
+		return result, false, err
 	}
 	r := c.rec.Request
 	req := jail.Request{Root: s.jailRoot(), ID: r.ID, Bundle: r.Bundle, Terminal: c.rec.Terminal}
-	result, err := s.buildSwiftly(ctx, c, req, spec, p.theirs)
+	result, err = s.buildSwiftly(ctx, c, req, spec, p.theirs)
+	runs = r.Run && err == nil
 	if errors.Is(err, jail.ErrUnfit) {
 		if err = os.RemoveAll(filepath.Join(s.jailRoot(), r.ID)); err == nil {
 			result, err = s.help(ctx, "create", filepath.Join(c.dir, createDir), req, p.theirs, p.consoleTheirs)
 		}
 	}
-	return result, err
+	return result, runs, err
 }
 
-// live makes a built container one that is watched.
-func (s *Supervisor) live(c *container, r jail.Result) error {
+// live makes a built container one that is watched, and one that runs where its process has begun already.
+func (s *Supervisor) live(c *container, r jail.Result, began time.Time) error {
 	pidfd, err := hold.OpenPid(r.Pid, r.StartTime)
 	if err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("pidfd of init: %w", err)
@@ -182,7 +191,15 @@ func (s *Supervisor) live(c *container, r jail.Result) error {
 			return err
 		}
 	}
+	if began.IsZero() {
+		s.watchContainer(c, r, pidfd)
+		return nil
+	}
+	s.mu.Lock()
+	c.starting = true // its end is told after its start
+	s.mu.Unlock()
 	s.watchContainer(c, r, pidfd)
+	s.endStart(c, began, true)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -71,17 +72,11 @@ func (s *Supervisor) buildSwiftly(ctx context.Context, c *container, req jail.Re
 		return jail.Result{}, jail.ErrUnfit
 	}
 	dir := filepath.Join(c.dir, createDir)
-	for _, d := range []string{dir, filepath.Join(s.jailRoot(), req.ID)} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return jail.Result{}, err
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return jail.Result{}, err
 	}
-	fifo := s.execFifo(req.ID)
-	if err := unix.Mkfifo(fifo, 0o600); err != nil {
-		return jail.Result{}, fmt.Errorf("exec fifo: %w", err)
-	}
-	// Init, who has become the container's user by then, writes to it; its directory is ours alone.
-	if err := os.Chmod(fifo, 0o622); err != nil {
+	fifo, err := s.beforeStart(c)
+	if err != nil {
 		return jail.Result{}, err
 	}
 	wish, entry, cgroups, err := jail.Build(req, spec, &s.filters, fifo)
@@ -105,6 +100,24 @@ func (s *Supervisor) buildSwiftly(ctx context.Context, c *container, req jail.Re
 		err = fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)
 	}
 	return result, err
+}
+
+// beforeStart makes the fifo that init is to wait at until it is started. Where it is not to wait there is none, and that it
+// was started is on record before it can be.
+func (s *Supervisor) beforeStart(c *container) (fifo string, err error) {
+	r := c.rec.Request
+	if r.Run {
+		return "", jail.WriteJSON(filepath.Join(c.dir, startedFile), time.Now())
+	}
+	fifo = s.execFifo(r.ID)
+	if err := os.MkdirAll(filepath.Dir(fifo), 0o700); err != nil {
+		return "", err
+	}
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		return "", fmt.Errorf("exec fifo: %w", err)
+	}
+	// Init, who has become the container's user by then, writes to it; its directory is ours alone.
+	return fifo, os.Chmod(fifo, 0o622)
 }
 
 // made tells libcontainer, which did not make the container, what it must know of it.

@@ -121,18 +121,9 @@ func (s *Supervisor) reply(c wire.Conn, body any, file *os.File, err error) {
 // untilGone returns a context that ends when the client closes its connection; it has nothing more to say.
 func (s *Supervisor) untilGone(ctx context.Context, r *request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	raw, err := r.conn.SyscallConn()
-	if err != nil {
-		return ctx, cancel
-	}
 	s.scope.Go("peer", func(context.Context) error {
 		defer cancel()
-		// Ends with the client's close or with ours at the end of the conversation.
-		_ = raw.Read(func(fd uintptr) bool {
-			var b [1]byte
-			_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-			return err != unix.EAGAIN && err != unix.EINTR
-		})
+		_ = r.conn.Readable() // until the client's close, or ours at the end of the conversation
 		return nil
 	})
 	return ctx, cancel
@@ -182,7 +173,7 @@ func opCreate(s *Supervisor, ctx context.Context, r *request) (any, *os.File, er
 		return nil, nil, err
 	}
 	pid, err := s.create(ctx, req)
-	return wire.Pid{Pid: pid}, nil, err
+	return wire.Pid{Pid: pid, Started: req.Run}, nil, err
 }
 
 func opStart(s *Supervisor, ctx context.Context, r *request) (any, *os.File, error) {
@@ -287,8 +278,8 @@ func opExec(s *Supervisor, ctx context.Context, r *request) (any, *os.File, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	defer closeFiles(stdio[:]...)
 	x, err := s.exec(ctx, r.call.ID, req.ExecRequest, stdio)
+	closeFiles(stdio[:]...) // who reads from the process is not to wait for us
 	if err != nil {
 		return nil, nil, err
 	}
@@ -296,9 +287,27 @@ func opExec(s *Supervisor, ctx context.Context, r *request) (any, *os.File, erro
 	console := x.console
 	x.console = nil
 	s.mu.Unlock()
-	defer closeFiles(console)
 	s.reply(r.conn, wire.Pid{Pid: x.pid}, console, nil)
-	return nil, nil, errReplied
+	closeFiles(console)
+	if req.Stay {
+		err = s.stay(ctx, r, x)
+	}
+	return nil, nil, errors.Join(err, errReplied)
+}
+
+// stay tells the client the end of its session and forgets that. One that has gone may come back for it.
+func (s *Supervisor) stay(ctx context.Context, r *request, x *session) error {
+	ctx, cancel := s.untilGone(ctx, r)
+	defer cancel()
+	result, err := s.waitSession(ctx, x)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(result)
+	if err == nil && r.conn.Send(wire.Reply{Body: b}) == nil {
+		s.closeSession(x)
+	}
+	return err
 }
 
 func opExecWait(s *Supervisor, ctx context.Context, r *request) (any, *os.File, error) {

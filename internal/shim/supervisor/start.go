@@ -29,6 +29,11 @@ func (s *Supervisor) start(ctx context.Context, id string) error {
 	}
 	c.op.Lock()
 	defer c.op.Unlock()
+	return s.startMade(ctx, c)
+}
+
+// startMade is start with c.op held.
+func (s *Supervisor) startMade(ctx context.Context, c *container) error {
 	pidfd, err := s.beginStart(c)
 	if err != nil || pidfd == nil {
 		return err

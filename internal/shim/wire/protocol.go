@@ -40,6 +40,8 @@ type (
 	}
 	Pid struct {
 		Pid int `json:"pid"`
+		// Started says that the process was started too, as the call asked.
+		Started bool `json:"started,omitempty"`
 	}
 	Path struct {
 		Path string `json:"path"`

@@ -97,6 +97,19 @@ func (c Conn) Recv(v any) (files []*os.File, err error) {
 	return files, nil
 }
 
+// Readable waits until there is something to read, which may be the end, or the read deadline has come. It reads nothing.
+func (c Conn) Readable() error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err != unix.EAGAIN && err != unix.EINTR
+	})
+}
+
 // CloseAll closes files, nil ones included.
 func CloseAll(files []*os.File) {
 	for _, f := range files {
