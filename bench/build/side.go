@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -122,8 +120,8 @@ func (c *config) theirs(ctx context.Context, in input) (s *side, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.most = func() int64 { return memory(pid, "status", "VmHWM:") }
-	s.idle = func() int64 { return memory(pid, "smaps_rollup", "Pss:") }
+	s.most = func() int64 { return measure.Memory(pid, "status", "VmHWM") }
+	s.idle = func() int64 { return measure.Memory(pid, "smaps_rollup", "Pss") }
 	s.build = func(ctx context.Context, k kind, archive string) error {
 		arg := []string{"build", "--progress", "plain", "--frontend", "dockerfile.v0", "--local", "context=" + in.context, "--local", "dockerfile=" + in.context,
 			"--oci-layout", "base=" + in.layout, "--opt", "context:bench:1=oci-layout://base@" + in.digest,
@@ -159,19 +157,4 @@ func (s *side) run(cmd *exec.Cmd) (most int64, err error) {
 		most = used.Maxrss << 10
 	}
 	return most, nil
-}
-
-// memory is a figure of /proc that is counted in KB; 0 where the process has ended.
-func memory(pid int, file, field string) int64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/" + file)
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == field {
-			n, _ := strconv.ParseInt(f[1], 10, 64) // the kernel writes numbers
-			return n << 10
-		}
-	}
-	return 0
 }

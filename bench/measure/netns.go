@@ -41,26 +41,36 @@ func (n *Netns) Command(ctx context.Context, arg ...string) *exec.Cmd {
 
 // DialContext connects from within the namespace to a literal address.
 func (n *Netns) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return within(n, func() (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, network, address) })
+}
+
+// Listen listens at a literal address within the namespace.
+func (n *Netns) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	return within(n, func() (net.Listener, error) { return (&net.ListenConfig{}).Listen(ctx, network, address) })
+}
+
+// within calls f on a thread that is in the namespace.
+func within[T any](n *Netns, f func() (T, error)) (out T, err error) {
 	runtime.LockOSThread()
 	home, err := netns.Get()
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	defer home.Close()
 	there, err := netns.GetFromPath(n.path)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	defer there.Close()
 	if err := netns.Set(there); err != nil {
-		return nil, err
+		return out, err
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	out, err = f()
 	if back := netns.Set(home); back != nil {
-		return nil, back // the thread stays locked: it must not serve anything else
+		return out, back // the thread stays locked: it must not serve anything else
 	}
 	runtime.UnlockOSThread()
-	return c, err
+	return out, err
 }
 
 // Close removes the namespace's name; it goes with its last process.

@@ -97,6 +97,15 @@ func fields(file string) (map[string]int64, error) {
 	return out, nil
 }
 
+// Memory is a figure of a process that the kernel counts in KB, in bytes: "VmHWM" of the file "status". 0 where the process has ended.
+func Memory(pid int, file, field string) int64 {
+	f, err := fields(filepath.Join("/proc", strconv.Itoa(pid), file))
+	if err != nil {
+		return 0
+	}
+	return f[field] << 10
+}
+
 // cpu reads user and system time from stat, whose second field, the name in parentheses, may hold anything. A tick is a
 // hundredth of a second on every architecture that Go runs Linux on.
 func cpu(dir string) (time.Duration, error) {

@@ -20,6 +20,7 @@ import (
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"minato.dev/minato/bench/report"
+	"minato.dev/minato/bench/runtimes"
 	"minato.dev/minato/bench/upstream"
 )
 
@@ -47,7 +48,7 @@ type taken struct{ time, cpu []time.Duration }
 
 func (c *config) run(ctx context.Context, r *report.Result) (err error) {
 	if c.serve != "" {
-		return serve(ctx, c.serve, c.shim)
+		return runtimes.Serve(ctx, c.serve, c.shim)
 	}
 	dir, err := os.MkdirTemp("", "pull")
 	if err != nil {
@@ -71,9 +72,9 @@ func (c *config) run(ctx context.Context, r *report.Result) (err error) {
 		}
 		for k := range p.sides {
 			k = (k + i) % len(p.sides) // who begins changes
-			took, cpu, err := p.sides[k].pull(ctx, ref)
+			took, cpu, err := pull(ctx, p.sides[k], ref)
 			if err != nil {
-				return fmt.Errorf("%s: %w", p.sides[k].name, err)
+				return fmt.Errorf("%s: %w", p.sides[k].Name, err)
 			}
 			if i > 0 { // the first warms up
 				res[k].time, res[k].cpu = append(res[k].time, took), append(res[k].cpu, cpu)
@@ -84,21 +85,21 @@ func (c *config) run(ctx context.Context, r *report.Result) (err error) {
 }
 
 // pull pulls an image and removes it again.
-func (s *side) pull(ctx context.Context, ref string) (took, cpu time.Duration, err error) {
-	used, err := s.group.CPU()
+func pull(ctx context.Context, s *runtimes.Runtime, ref string) (took, cpu time.Duration, err error) {
+	used, err := s.Group.CPU()
 	if err != nil {
 		return 0, 0, err
 	}
 	began := time.Now()
 	spec := &api.ImageSpec{Image: ref}
-	if _, err := s.cri.PullImage(ctx, &api.PullImageRequest{Image: spec}); err != nil {
+	if _, err := s.CRI.PullImage(ctx, &api.PullImageRequest{Image: spec}); err != nil {
 		return 0, 0, err
 	}
 	took = time.Since(began)
-	if cpu, err = s.group.CPU(); err != nil {
+	if cpu, err = s.Group.CPU(); err != nil {
 		return 0, 0, err
 	}
-	_, err = s.cri.RemoveImage(ctx, &api.RemoveImageRequest{Image: spec})
+	_, err = s.CRI.RemoveImage(ctx, &api.RemoveImageRequest{Image: spec})
 	return took, cpu - used, err
 }
 
@@ -120,53 +121,37 @@ func (c *config) rows(r *report.Result, res [2]taken) {
 
 // place is everything that stands while images are pulled.
 type place struct {
-	sides    []*side
+	sides    []*runtimes.Runtime // ours and theirs
 	registry *registry
-	closers  []func() error
 }
 
 func (p *place) close() error {
 	var errs []error
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		errs = append(errs, p.closers[i]())
+	if p.registry != nil {
+		errs = append(errs, p.registry.close())
+	}
+	for _, s := range p.sides {
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }
 
 func (c *config) place(ctx context.Context, dir string) (*place, error) {
 	p := &place{}
-	if err := upstream.Build(ctx, c.upstream, "containerd", "containerd-shim-runc-v2", "ctr", "pause"); err != nil {
-		return p, err
-	}
-	u, err := upstream.New(ctx, c.upstream)
-	if err != nil {
-		return p, err
-	}
-	p.closers = append(p.closers, u.Close)
 	small := filepath.Join(dir, "small.tar")
 	if err := writeSmall(small); err != nil {
 		return p, err
 	}
-	socket, err := u.StartRuntime(ctx, c.cni, small)
+	theirs, err := runtimes.Theirs(ctx, c.upstream, c.cni, small)
 	if err != nil {
-		return p, fmt.Errorf("containerd: %w", err)
-	}
-	theirs := &side{name: "containerd", group: u.Cgroup}
-	if theirs.cri, err = dial(ctx, socket); err != nil {
 		return p, err
 	}
-	p.closers = append(p.closers, theirs.cri.Close)
-	ours, err := c.ours(ctx, u.Net)
-	if ours != nil {
-		p.closers = append(p.closers, ours.close)
-	}
+	p.sides = []*runtimes.Runtime{theirs}
+	ours, err := runtimes.Ours(ctx, theirs.Net, c.shim, "")
 	if err != nil {
-		return p, fmt.Errorf("our runtime: %w", err)
+		return p, err
 	}
-	p.sides = []*side{ours, theirs}
-	p.registry, err = startRegistry(ctx, u.Net, dir)
-	if p.registry != nil {
-		p.closers = append(p.closers, p.registry.close)
-	}
+	p.sides = []*runtimes.Runtime{ours, theirs}
+	p.registry, err = startRegistry(ctx, theirs.Net, dir)
 	return p, err
 }

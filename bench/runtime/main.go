@@ -11,12 +11,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"minato.dev/minato/bench/report"
+	"minato.dev/minato/bench/runtimes"
 	"minato.dev/minato/bench/upstream"
 )
 
@@ -43,7 +43,7 @@ func main() {
 
 func (c *config) run(ctx context.Context, r *report.Result) (err error) {
 	if c.serve != "" {
-		return serve(ctx, c.serve, c.shim)
+		return runtimes.Serve(ctx, c.serve, c.shim)
 	}
 	dir, err := os.MkdirTemp("", "runtime")
 	if err != nil {
@@ -54,20 +54,22 @@ func (c *config) run(ctx context.Context, r *report.Result) (err error) {
 	if err := writeImage(archive); err != nil {
 		return err
 	}
-	var both [2]*side
+	both := [2]*side{{}, {}}
 	defer func() {
 		for _, s := range both {
-			if s != nil {
-				err = errors.Join(err, s.close())
-			}
+			err = errors.Join(err, s.Close())
 		}
 	}()
-	if both[0], err = ours(ctx, c.shim, archive); err != nil {
-		return fmt.Errorf("our runtime: %w", err)
+	ours, err := runtimes.Ours(ctx, nil, c.shim, archive)
+	if err != nil {
+		return err
 	}
-	if both[1], err = theirs(ctx, *c, archive); err != nil {
-		return fmt.Errorf("containerd: %w", err)
+	both[0].Runtime = ours
+	theirs, err := runtimes.Theirs(ctx, c.upstream, c.cni, archive)
+	if err != nil {
+		return err
 	}
+	both[1].Runtime = theirs
 	var res [2]result
 	defer func() { c.rows(r, res) }() // what there is, also after a failure
 	for _, measure := range []func(context.Context, [2]*side, *[2]result) error{c.turns, c.batches, c.commands, c.rest} {
@@ -93,7 +95,7 @@ type result struct {
 func (c *config) turns(ctx context.Context, both [2]*side, res *[2]result) error {
 	for i := range c.n + 2 {
 		for k, s := range both {
-			used := s.cpu()
+			used := s.CPU()
 			p, err := s.start(ctx)
 			if err != nil {
 				return err
@@ -107,7 +109,7 @@ func (c *config) turns(ctx context.Context, both [2]*side, res *[2]result) error
 			}
 			x := &res[k]
 			x.sandbox, x.start, x.end = append(x.sandbox, p.sandbox), append(x.start, p.running), append(x.end, time.Since(began))
-			x.cpu += s.cpu() - used
+			x.cpu += s.CPU() - used
 		}
 	}
 	for k := range both {
@@ -128,13 +130,13 @@ func (c *config) commands(ctx context.Context, both [2]*side, res *[2]result) er
 	}
 	for i := range 10*c.n + 2 {
 		for k, s := range both {
-			used, began := s.cpu(), time.Now()
+			used, began := s.CPU(), time.Now()
 			if err := s.exec(ctx, pods[k], "true"); err != nil {
 				return err
 			}
 			if i >= 2 {
 				res[k].exec = append(res[k].exec, time.Since(began))
-				res[k].execCPU += s.cpu() - used
+				res[k].execCPU += s.CPU() - used
 			}
 		}
 	}

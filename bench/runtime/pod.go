@@ -24,8 +24,8 @@ func (s *side) podConfig() *api.PodSandboxConfig {
 	name := fmt.Sprintf("pod-%d", n)
 	return &api.PodSandboxConfig{
 		Metadata: &api.PodSandboxMetadata{Name: name, Namespace: "default", Uid: fmt.Sprintf("uid-%d", n)}, Hostname: name,
-		LogDirectory: filepath.Join(s.logs, name), DnsConfig: &api.DNSConfig{Servers: []string{"10.97.0.10"}, Searches: []string{"svc.cluster.local"}},
-		Linux: &api.LinuxPodSandboxConfig{CgroupParent: s.group.Path + "/" + name, SecurityContext: &api.LinuxSandboxSecurityContext{
+		LogDirectory: filepath.Join(s.Logs, name), DnsConfig: &api.DNSConfig{Servers: []string{"10.97.0.10"}, Searches: []string{"svc.cluster.local"}},
+		Linux: &api.LinuxPodSandboxConfig{CgroupParent: s.Group.Path + "/" + name, SecurityContext: &api.LinuxSandboxSecurityContext{
 			NamespaceOptions: &api.NamespaceOption{Pid: api.NamespaceMode_CONTAINER}, Seccomp: &api.SecurityProfile{ProfileType: api.SecurityProfile_RuntimeDefault}}},
 	}
 }
@@ -48,18 +48,18 @@ func (s *side) start(ctx context.Context) (p pod, err error) {
 		return p, err
 	}
 	began := time.Now()
-	sandbox, err := s.cri.RunPodSandbox(ctx, &api.RunPodSandboxRequest{Config: config})
+	sandbox, err := s.CRI.RunPodSandbox(ctx, &api.RunPodSandboxRequest{Config: config})
 	if err != nil {
-		return p, fmt.Errorf("%s: %w", s.name, err)
+		return p, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	p.id, p.sandbox = sandbox.PodSandboxId, time.Since(began)
-	c, err := s.cri.CreateContainer(ctx, &api.CreateContainerRequest{PodSandboxId: p.id, SandboxConfig: config, Config: containerConfig()})
+	c, err := s.CRI.CreateContainer(ctx, &api.CreateContainerRequest{PodSandboxId: p.id, SandboxConfig: config, Config: containerConfig()})
 	if err != nil {
-		return p, fmt.Errorf("%s: %w", s.name, err)
+		return p, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	p.container = c.ContainerId
-	if _, err = s.cri.StartContainer(ctx, &api.StartContainerRequest{ContainerId: p.container}); err != nil {
-		return p, fmt.Errorf("%s: %w", s.name, err)
+	if _, err = s.CRI.StartContainer(ctx, &api.StartContainerRequest{ContainerId: p.container}); err != nil {
+		return p, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	p.running = time.Since(began)
 	return p, nil
@@ -69,36 +69,36 @@ func (s *side) start(ctx context.Context) (p pod, err error) {
 func (s *side) remove(ctx context.Context, p pod) error {
 	for _, do := range []func() error{
 		func() error {
-			_, err := s.cri.StopContainer(ctx, &api.StopContainerRequest{ContainerId: p.container})
+			_, err := s.CRI.StopContainer(ctx, &api.StopContainerRequest{ContainerId: p.container})
 			return err
 		},
 		func() error {
-			_, err := s.cri.StopPodSandbox(ctx, &api.StopPodSandboxRequest{PodSandboxId: p.id})
+			_, err := s.CRI.StopPodSandbox(ctx, &api.StopPodSandboxRequest{PodSandboxId: p.id})
 			return err
 		},
 		func() error {
-			_, err := s.cri.RemoveContainer(ctx, &api.RemoveContainerRequest{ContainerId: p.container})
+			_, err := s.CRI.RemoveContainer(ctx, &api.RemoveContainerRequest{ContainerId: p.container})
 			return err
 		},
 		func() error {
-			_, err := s.cri.RemovePodSandbox(ctx, &api.RemovePodSandboxRequest{PodSandboxId: p.id})
+			_, err := s.CRI.RemovePodSandbox(ctx, &api.RemovePodSandboxRequest{PodSandboxId: p.id})
 			return err
 		},
 	} {
 		if err := do(); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
 	return nil
 }
 
 func (s *side) exec(ctx context.Context, p pod, cmd ...string) error {
-	r, err := s.cri.ExecSync(ctx, &api.ExecSyncRequest{ContainerId: p.container, Cmd: cmd, Timeout: 20})
+	r, err := s.CRI.ExecSync(ctx, &api.ExecSyncRequest{ContainerId: p.container, Cmd: cmd, Timeout: 20})
 	if err == nil && r.ExitCode != 0 {
 		err = fmt.Errorf("%v ended with %d: %s", cmd, r.ExitCode, r.Stderr)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return nil
 }
