@@ -30,6 +30,8 @@ type node struct {
 	cri *cri.Client      // set before ready
 	net *network.Network // set before ready
 
+	changed chan struct{} // the runtime has something new to say
+
 	keeper   *container.Keeper // set before ready
 	visitors *visitors         // of a host; nil in a cluster
 	idle     bool              // the host has ended because nobody needs it
@@ -52,6 +54,13 @@ func (n *node) run(ctx context.Context, ready func()) error {
 	cfg, err := n.a.runtimeConfig(images, net)
 	if err != nil {
 		return err
+	}
+	n.changed = make(chan struct{}, 1)
+	cfg.Changed = func() {
+		select {
+		case n.changed <- struct{}{}:
+		default:
+		}
 	}
 	server, err := runtime.New(cfg)
 	if err != nil {
@@ -159,7 +168,7 @@ func (a *assembly) startKubelet(s *run.Scope, vs *client.Views, n *node, t trust
 	k, err := kubelet.New(kubelet.Config{
 		Credentials: logins,
 		NodeName:    a.id.NodeName, Hostname: a.id.NodeName, NodeIPs: []netip.Addr{a.nodeIP},
-		RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), ManifestDir: a.paths.Manifests(), CRI: n.cri, CgroupRoot: a.id.cgroup() + "/kubepods",
+		RootDir: a.paths.kubelet(), LogDir: a.paths.PodLogs(), ManifestDir: a.paths.Manifests(), CRI: n.cri, RuntimeChanged: n.changed, CgroupRoot: a.id.cgroup() + "/kubepods",
 		ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
 		Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
 		ServingCert: t.serving, ClientCA: t.clients, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"), Reach: reach,

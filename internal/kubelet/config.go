@@ -51,6 +51,9 @@ type Config struct {
 	Credentials []credential.Source
 	Version     string // kubeletVersion of the Node, "v1.37.2+minato.1"
 	Log         *slog.Logger
+	// RuntimeChanged receives when the runtime has something new to say of itself that its events do not tell; nil where
+	// nobody tells, and it is asked now and then only.
+	RuntimeChanged <-chan struct{}
 	// Reach is told of the beginning and end of each operation on a pod; nil outside of tests.
 	Reach failpoint.Func
 }

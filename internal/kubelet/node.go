@@ -235,6 +235,7 @@ func (k *Kubelet) keepNode(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-k.self.kick:
+		case <-k.cfg.RuntimeChanged:
 		case <-ctx.Done():
 			return nil
 		}

@@ -28,6 +28,8 @@ type Config struct {
 	Handlers map[string]string
 	// PodCIDR is told the pod range that the kubelet learns (UpdateRuntimeConfig); nil where the range is fixed.
 	PodCIDR func(ctx context.Context, cidr string) error
+	// Changed is called when Status has something new to say that nobody has asked for; it must not block. May be nil.
+	Changed func()
 	// Reach is told of each step; nil outside of tests.
 	Reach failpoint.Func
 }

@@ -47,15 +47,9 @@ func (s *Server) startProcess(ctx context.Context, rec *ledger.Container) error 
 		return err
 	}
 	client := s.shim.Load()
-	pid, err := client.Create(ctx, shim.CreateRequest{ID: rec.ID, Bundle: s.cfg.bundleDir(rec.ID), LogPath: rec.LogPath, Runtime: program,
+	pid, err := client.Run(ctx, shim.CreateRequest{ID: rec.ID, Bundle: s.cfg.bundleDir(rec.ID), LogPath: rec.LogPath, Runtime: program,
 		Stdin: rec.Config.GetStdin(), StdinOnce: rec.Config.GetStdinOnce(), KeepEarly: rec.Config.GetAnnotations()[KeepEarly] != "",
 		LogMaxSize: logMaxSize(rec.Config.GetAnnotations()), LogMaxFiles: logFiles})
-	if err == nil {
-		if err := s.reach("process created"); err != nil {
-			return err
-		}
-		err = client.Start(ctx, rec.ID)
-	}
 	if errors.Is(err, shim.ErrCreate) {
 		return errors.Join(err, s.recordStartError(context.WithoutCancel(ctx), rec, err))
 	}
@@ -67,6 +61,9 @@ func (s *Server) startProcess(ctx context.Context, rec *ledger.Container) error 
 	}
 	running := *rec
 	running.PID, running.Started = pid, time.Now()
+	if rec.Config.GetAnnotations()[Layer] == "" {
+		return s.containers.Note(rec.ID, &running) // a power cut takes its pod too, and the kubelet knows what had begun
+	}
 	return s.containers.Put(rec.ID, &running)
 }
 

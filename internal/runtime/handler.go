@@ -2,16 +2,12 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"minato.dev/minato/internal/runtime/ledger"
@@ -83,8 +79,8 @@ func (s *Server) programOf(c *ledger.Container) (string, error) {
 	return s.program(p.Handler)
 }
 
-// features are what a handler's containers can have.
-func (s *Server) features(ctx context.Context, handler string) *api.RuntimeHandlerFeatures {
+// features are what a handler's containers can have. Nil where that is not known yet and would have to be asked for.
+func (s *Server) features(handler string) *api.RuntimeHandlerFeatures {
 	path, err := s.program(handler)
 	if err != nil {
 		return &api.RuntimeHandlerFeatures{}
@@ -92,55 +88,11 @@ func (s *Server) features(ctx context.Context, handler string) *api.RuntimeHandl
 	if path == "" {
 		return &api.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: true, UserNamespaces: pin.CanShift()}
 	}
-	return &api.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: s.abilities.of(ctx, path)["rro"]}
-}
-
-// abilities remembers which mount options a program knows, for as long as it is the same file.
-type abilities struct {
-	mu    sync.Mutex
-	known map[string]ability
-}
-
-type ability struct {
-	changed time.Time
-	options map[string]bool
-}
-
-// askTime bounds how long a program may take to say what it can do.
-const askTime = 10 * time.Second
-
-// of asks a program. One that does not know the question is taken to know nothing beyond the oldest specification.
-func (a *abilities) of(ctx context.Context, path string) map[string]bool {
-	st, err := os.Stat(path)
-	if err != nil {
+	known, ok := s.abilities.known(path)
+	if !ok {
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if k, ok := a.known[path]; ok && k.changed.Equal(st.ModTime()) {
-		return k.options
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "features").Output()
-	if ctx.Err() != nil {
-		return nil // ask again
-	}
-	var answer struct {
-		MountOptions []string `json:"mountOptions"`
-	}
-	if err == nil {
-		err = json.Unmarshal(out, &answer)
-	}
-	k := ability{changed: st.ModTime(), options: map[string]bool{}}
-	for _, o := range answer.MountOptions {
-		k.options[o] = err == nil
-	}
-	if a.known == nil {
-		a.known = map[string]ability{}
-	}
-	a.known[path] = k
-	return k.options
+	return known.features()
 }
 
 // checkHandler refuses what the sandbox's handler cannot do for it.
@@ -158,7 +110,14 @@ func (s *Server) checkHandler(r *api.RunPodSandboxRequest) error {
 // checkMountsOf refuses mounts that the sandbox's handler would make other than asked.
 func (s *Server) checkMountsOf(ctx context.Context, p *ledger.Sandbox, c *api.ContainerConfig) error {
 	for _, m := range c.GetMounts() {
-		if m.GetRecursiveReadOnly() && !s.features(ctx, p.Handler).RecursiveReadOnlyMounts {
+		if !m.GetRecursiveReadOnly() {
+			continue
+		}
+		f := s.features(p.Handler)
+		if f == nil {
+			f = s.ask(ctx, p.Handler)
+		}
+		if !f.RecursiveReadOnlyMounts {
 			return precondition("container config: mount %q: runtime handler %q does not support recursive read-only mounts", m.GetContainerPath(), p.Handler)
 		}
 	}

@@ -1,11 +1,15 @@
 package runtime
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"google.golang.org/protobuf/proto"
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -79,12 +83,51 @@ func (m *machine) handlerStory(t *testing.T, handler string) {
 	}
 }
 
+// TestHandlersAreLearnt: Status does not wait for programs that it has not asked yet, and tells when they have answered; what they
+// said is known at the next start.
+func TestHandlersAreLearnt(t *testing.T) {
+	m := newMachine(t)
+	m.stop()
+	program := filepath.Join(t.TempDir(), "able")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho '{\"mountOptions\": [\"rro\"]}'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan struct{}, 10)
+	m.cfg.Handlers = map[string]string{"able": program}
+	m.cfg.Changed = func() { changed <- struct{}{} }
+	m.start()
+	offered := func() bool {
+		st, err := m.Status(m.ctx(), &api.StatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(st.RuntimeHandlers, func(h *api.RuntimeHandler) bool {
+			return h.Name == "able" && h.Features.RecursiveReadOnlyMounts
+		})
+	}
+	if offered() {
+		t.Error("it was asked on the way")
+	}
+	select {
+	case <-changed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it was never asked")
+	}
+	if !offered() {
+		t.Error("it is not offered though it has answered")
+	}
+	m.restart()
+	if !offered() {
+		t.Error("what it said is forgotten")
+	}
+}
+
 // TestHandlerNames: what is offered is what is installed now, and what is not is told how to be mended.
 func TestHandlerNames(t *testing.T) {
 	dir := t.TempDir()
 	asked := filepath.Join(dir, "asked")
 	program := "#!/bin/sh\necho $@ >>" + asked + "\necho '{\"mountOptions\": [\"ro\", \"rro\"]}'\n"
-	s := &Server{cfg: Config{Handlers: map[string]string{"able": filepath.Join(dir, "able"), "later": filepath.Join(dir, "later"), "runc": filepath.Join(dir, "runc")}}}
+	s := &Server{abilities: openAbilities(dir, slog.New(slog.DiscardHandler)), cfg: Config{Handlers: map[string]string{"able": filepath.Join(dir, "able"), "later": filepath.Join(dir, "later"), "runc": filepath.Join(dir, "runc")}}}
 	for _, c := range []struct{ handler, words string }{
 		{"later", "install it (on Debian: apt-get install later)"}, {"unknown", `no runtime for "unknown" is configured: this node has`}} {
 		if _, err := s.program(c.handler); err == nil || !strings.Contains(err.Error(), c.words) {
@@ -97,13 +140,28 @@ func TestHandlerNames(t *testing.T) {
 	if got := strings.Join(s.handlers(), " "); got != " minato runc able" {
 		t.Errorf("handlers %q", got)
 	}
-	for range 2 { // it is asked once
-		if f := s.features(t.Context(), "able"); !f.RecursiveReadOnlyMounts || f.UserNamespaces {
-			t.Errorf("features %v", f)
+	if f := s.features("able"); f != nil {
+		t.Errorf("known unasked: %v", f)
+	}
+	for range 2 { // it is asked once in its life
+		s.abilities = openAbilities(dir, slog.New(slog.DiscardHandler))
+		for range 2 {
+			if f := s.ask(t.Context(), "able"); !f.RecursiveReadOnlyMounts || f.UserNamespaces || !proto.Equal(f, s.features("able")) {
+				t.Errorf("features %v", f)
+			}
 		}
 	}
 	if text, err := os.ReadFile(asked); string(text) != "features\n" {
 		t.Errorf("asked %q, %v", text, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "able"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if f := s.features("able"); f != nil {
+		t.Errorf("another file is not asked: %v", f)
+	}
+	if f := s.ask(t.Context(), "able"); f.RecursiveReadOnlyMounts {
+		t.Errorf("a program that does not know the question: %v", f)
 	}
 	users := &api.PodSandboxConfig{Linux: &api.LinuxPodSandboxConfig{SecurityContext: &api.LinuxSandboxSecurityContext{
 		NamespaceOptions: &api.NamespaceOption{UsernsOptions: &api.UserNamespace{Mode: api.NamespaceMode_POD}}}}}

@@ -39,10 +39,7 @@ func (s *Server) startInit(ctx context.Context, p *ledger.Sandbox) error {
 			return err
 		}
 	}
-	pid, err := s.shim.Load().Create(ctx, shim.CreateRequest{ID: initID(p.ID), Bundle: bundle})
-	if err == nil {
-		err = s.shim.Load().Start(ctx, initID(p.ID))
-	}
+	pid, err := s.shim.Load().Run(ctx, shim.CreateRequest{ID: initID(p.ID), Bundle: bundle})
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type Server struct {
 	exits     announcer   // wakes those who wait for a container's end
 	events    hub         // GetContainerEvents
 	samples   samples     // the last CPU reading of each cgroup
-	abilities abilities   // what other OCI runtimes can do
+	abilities *abilities  // what other OCI runtimes can do
 	layers    layerSizes  // the last walk of each writable layer
 	net       networkGate // whether the pod network stands
 	mending   *mending    // what could not be finished, and is tried again
@@ -74,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.openLedger(); err != nil {
 		return nil, err
 	}
+	s.abilities = openAbilities(cfg.Root, s.log)
 	return s, nil
 }
 
@@ -109,6 +110,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		}
 		scope.Go("shim events", func(ctx context.Context) error { return s.follow(ctx, scope) })
 		scope.Go("mend", func(ctx context.Context) error { return s.mendForever(ctx, scope) })
+		scope.Go("abilities", s.learn)
 		g := s.grpcServer()
 		scope.Go("cri", func(context.Context) error { return g.Serve(l) })
 		scope.Go("cri stop", func(ctx context.Context) error { <-ctx.Done(); g.Stop(); return nil })
@@ -117,11 +119,15 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	})
 }
 
+// idleWorkers are goroutines that wait for calls with stacks that have grown already; calls beyond them get new ones.
+const idleWorkers = 4
+
 // grpcServer has one answer to every error and a bound on messages.
 func (s *Server) grpcServer() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.MaxRecvMsgSize(cri.MaxMessage), grpc.MaxSendMsgSize(cri.MaxMessage),
 		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
+		grpc.NumStreamWorkers(idleWorkers),
 	)
 	api.RegisterRuntimeServiceServer(g, s)
 	api.RegisterImageServiceServer(g, s)

@@ -12,9 +12,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
+	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"minato.dev/minato/internal/cri"
 	"minato.dev/minato/internal/image"
 	"minato.dev/minato/internal/network"
@@ -26,7 +28,11 @@ import (
 )
 
 // setting is where a runtime of ours keeps its things.
-type setting struct{ Root, Run, Socket, Archive, Cgroup string }
+type setting struct {
+	Root, Run, Socket, Archive, Cgroup string
+
+	changed func() // the runtime has something new to say of itself
+}
 
 // servesVariable makes this binary our runtime with that setting, in JSON.
 const servesVariable = "MINATO_CRI_SERVES"
@@ -60,7 +66,7 @@ func (s setting) server(ctx context.Context, archives ...[]byte) (*runtime.Serve
 		Shim:   shim.Config{Binary: os.Getenv("MINATO_SHIM"), RunDir: filepath.Join(s.Run, "s"), Cgroup: s.Cgroup + "/shim", Log: log},
 		Images: images, Network: nw, Log: log, Version: "1.0.0"}
 	if *handler != "" {
-		cfg.Handlers = map[string]string{*handler: *handler}
+		cfg.Handlers, cfg.Changed = map[string]string{*handler: *handler}, s.changed
 	}
 	server, err := runtime.New(cfg)
 	return server, cfg, nw, err
@@ -92,7 +98,10 @@ func ours(t *testing.T, archives [][]byte) *side {
 		t.Fatal(err)
 	}
 	s := &side{name: "ours", handler: *handler, dir: t.TempDir(), cgroup: fmt.Sprintf("/minato-cri-%d", os.Getpid()), dial: (&net.Dialer{}).DialContext, listen: net.Listen}
-	server, cfg, nw, err := setting{Root: s.dir, Run: dir, Socket: filepath.Join(dir, "cri.sock"), Cgroup: s.cgroup}.server(t.Context(), archives...)
+	var once sync.Once
+	known := make(chan struct{})
+	server, cfg, nw, err := setting{Root: s.dir, Run: dir, Socket: filepath.Join(dir, "cri.sock"), Cgroup: s.cgroup,
+		changed: func() { once.Do(func() { close(known) }) }}.server(t.Context(), archives...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +115,13 @@ func ours(t *testing.T, archives [][]byte) *side {
 	}
 	if s.Client, err = cri.Dial(t.Context(), cfg.Socket); err != nil {
 		t.Fatal(err)
+	}
+	if *handler != "" { // it is asked what it can do when somebody asks us
+		_, err := s.Status(t.Context(), &api.StatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-known
 	}
 	t.Cleanup(func() {
 		errs := []error{s.Close()}

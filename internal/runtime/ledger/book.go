@@ -109,8 +109,8 @@ func (b *Book[T]) IDs(prefix string) []string {
 // client is told. Two Puts of one id at a time are the caller's mistake: verbs hold the object's lock.
 func (b *Book[T]) Put(id string, rec *T) error { return b.write(id, rec, true) }
 
-// Note is Put for an intention that nobody has been told of. It survives the end of this process at once, but not a
-// power cut, which would take away all that the intention is about.
+// Note is Put for what a power cut would take away with all that it is about, such as an intention that nobody has been told
+// of. It survives the end of this process at once.
 func (b *Book[T]) Note(id string, rec *T) error { return b.write(id, rec, false) }
 
 func (b *Book[T]) write(id string, rec *T, durable bool) error {
