@@ -7,6 +7,7 @@ var rooms = []struct {
 	may  []string
 }{
 	{"run", nil},
+	{"h2", []string{"run"}},
 	{"failpoint", nil},
 	{"lint", nil},
 	{"cri", nil},
@@ -20,7 +21,7 @@ var rooms = []struct {
 	{"network", []string{"run"}},
 	{"build", []string{"run", "shim", "image"}},
 	{"cache", []string{"run", "store"}},
-	{"apiserver", []string{"run", "api", "store", "cache", "pki"}},
+	{"apiserver", []string{"run", "h2", "api", "store", "cache", "pki"}},
 	{"control", []string{"run", "client"}},
 	{"controllers", []string{"run", "client", "control"}},
 	{"scheduler", []string{"run", "client", "control"}},
