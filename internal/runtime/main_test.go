@@ -1,71 +1,13 @@
 package runtime
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
 
-	"github.com/vishvananda/netlink"
+	"minato.dev/minato/internal/run/alone"
+	"minato.dev/minato/internal/shim/shimtest"
 )
 
-// shimBinary is the minato-shim that the tests use.
-var shimBinary string
-
-// TestMain runs the tests in a network namespace of their own, so that no packet can leave and nothing of the machine's
-// network changes; it ends with its last process.
 func TestMain(m *testing.M) {
-	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "these tests make containers: run them as root")
-		os.Exit(1)
-	}
-	if os.Getenv("MINATO_RUNTIME_TEST") == "" {
-		os.Exit(again())
-	}
-	os.Exit(func() int {
-		lo, err := netlink.LinkByName("lo")
-		if err == nil {
-			err = netlink.LinkSetUp(lo)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "set lo up:", err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
-
-// again builds the shim and runs this test binary once more, in a new network namespace.
-func again() int {
-	dir, err := os.MkdirTemp("", "runtimetest")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	shim := os.Getenv("MINATO_SHIM")
-	if shim == "" {
-		shim = filepath.Join(dir, "minato-shim")
-		build := exec.Command("go", "build", "-tags", "osusergo netgo seccomp runc_nocriu",
-			"-ldflags", "-s -w -linkmode external -extldflags -static", "-o", shim, "minato.dev/minato/cmd/minato-shim")
-		build.Env = append(os.Environ(), "CGO_ENABLED=1")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build minato-shim: %v\n%s", err, out)
-			return 1
-		}
-	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), "MINATO_RUNTIME_TEST=1", "MINATO_SHIM="+shim)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if err := cmd.Run(); err != nil {
-		if e, ok := err.(*exec.ExitError); ok {
-			return e.ExitCode()
-		}
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+	os.Exit(alone.Place{Root: "make containers", Before: shimtest.Environment}.Run(m))
 }

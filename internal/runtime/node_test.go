@@ -20,6 +20,7 @@ import (
 	"minato.dev/minato/internal/runtime/cgroup"
 	"minato.dev/minato/internal/runtime/pin"
 	"minato.dev/minato/internal/shim"
+	"minato.dev/minato/internal/shim/shimtest"
 )
 
 const testImage = "docker.io/library/busybox:test"
@@ -64,7 +65,7 @@ func newMachine(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	m.cfg = Config{Root: filepath.Join(m.dir, "runtime"), RunDir: filepath.Join(run, "r"), Socket: filepath.Join(run, "cri.sock"),
-		Shim:   shim.Config{Binary: os.Getenv("MINATO_SHIM"), RunDir: filepath.Join(run, "s"), Cgroup: m.cgroup + "/shim", Log: log},
+		Shim:   shim.Config{Binary: os.Getenv(shimtest.Variable), RunDir: filepath.Join(run, "s"), Cgroup: m.cgroup + "/shim", Log: log},
 		Images: store, Network: net, Log: log, Version: "1.0.0"}
 	t.Cleanup(func() { m.teardown(run, net) })
 	m.start()

@@ -18,6 +18,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"minato.dev/minato/internal/shim"
+	"minato.dev/minato/internal/shim/shimtest"
 )
 
 // binary is the minato-shim under test, built once.
@@ -34,16 +35,9 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		binary = os.Getenv("MINATO_SHIM")
-		if binary == "" {
-			binary = filepath.Join(dir, "minato-shim")
-			build := exec.Command("go", "build", "-tags", "osusergo netgo seccomp runc_nocriu",
-				"-ldflags", "-s -w -linkmode external -extldflags -static", "-o", binary, "minato.dev/minato/cmd/minato-shim")
-			build.Env = append(os.Environ(), "CGO_ENABLED=1")
-			if out, err := build.CombinedOutput(); err != nil {
-				fmt.Fprintf(os.Stderr, "build minato-shim: %v\n%s", err, out)
-				return 1
-			}
+		if binary, err = shimtest.Program(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
 		}
 		return m.Run()
 	}())

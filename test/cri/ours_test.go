@@ -25,6 +25,7 @@ import (
 	"minato.dev/minato/internal/runtime/cgroup"
 	"minato.dev/minato/internal/runtime/pin"
 	"minato.dev/minato/internal/shim"
+	"minato.dev/minato/internal/shim/shimtest"
 )
 
 // setting is where a runtime of ours keeps its things.
@@ -63,7 +64,7 @@ func (s setting) server(ctx context.Context, archives ...[]byte) (*runtime.Serve
 		return nil, runtime.Config{}, nil, err
 	}
 	cfg := runtime.Config{Root: filepath.Join(s.Root, "runtime"), RunDir: filepath.Join(s.Run, "r"), Socket: s.Socket,
-		Shim:   shim.Config{Binary: os.Getenv("MINATO_SHIM"), RunDir: filepath.Join(s.Run, "s"), Cgroup: s.Cgroup + "/shim", Log: log},
+		Shim:   shim.Config{Binary: os.Getenv(shimtest.Variable), RunDir: filepath.Join(s.Run, "s"), Cgroup: s.Cgroup + "/shim", Log: log},
 		Images: images, Network: nw, Log: log, Version: "1.0.0"}
 	if *handler != "" {
 		cfg.Handlers, cfg.Changed = map[string]string{*handler: *handler}, s.changed

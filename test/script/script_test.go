@@ -9,46 +9,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/vishvananda/netlink"
 
 	"minato.dev/minato/internal/cluster"
+	"minato.dev/minato/internal/run/alone"
 )
 
-// inside says that this process already is in the namespace.
-const inside = "MINATO_TEST_INSIDE"
-
 // TestMain runs the tests in a fresh network namespace that has only a loopback link.
-func TestMain(m *testing.M) {
-	if os.Getenv(inside) == "" {
-		os.Exit(enter())
-	}
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "loopback:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-func enter() int {
-	c := exec.Command("/proc/self/exe", os.Args[1:]...)
-	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.Env = append(os.Environ(), inside+"=1")
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if err := c.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "stories:", err)
-		return 1
-	}
-	return 0
-}
+func TestMain(m *testing.M) { os.Exit(alone.Place{}.Run(m)) }
 
 // TestStories runs the stories side by side, as many at once as there are processors.
 func TestStories(t *testing.T) { stories(t, "testdata") }
