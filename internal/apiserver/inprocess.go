@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -16,36 +17,61 @@ import (
 // InProcess is a transport to this server without a socket. The request is authenticated by the certificate, as if it
 // had been the peer's in a TLS handshake. Bodies stream; upgrades are not supported. It works while Run runs.
 func (s *Server) InProcess(cert tls.Certificate) http.RoundTripper {
-	t := &inProcess{s: s}
-	leaf := cert.Leaf
-	if leaf == nil && len(cert.Certificate) > 0 {
-		leaf, t.err = x509.ParseCertificate(cert.Certificate[0])
-	}
-	if leaf != nil {
-		t.tls = &tls.ConnectionState{HandshakeComplete: true, Version: tls.VersionTLS13, PeerCertificates: []*x509.Certificate{leaf}}
-	}
-	return t
+	return s.InProcessShowing(func() *tls.Certificate { return &cert })
+}
+
+// InProcessShowing is InProcess with a certificate that is asked for with each request, because it is renewed.
+func (s *Server) InProcessShowing(show func() *tls.Certificate) http.RoundTripper {
+	return &inProcess{s: s, show: show}
 }
 
 type inProcess struct {
-	s   *Server
-	tls *tls.ConnectionState
-	err error
+	s    *Server
+	show func() *tls.Certificate
+	last atomic.Pointer[handshake]
+}
+
+// handshake is what a handshake with a certificate would have come to.
+type handshake struct {
+	cert  *tls.Certificate
+	state *tls.ConnectionState
+}
+
+// shake remembers the last one.
+func (t *inProcess) shake() (*tls.ConnectionState, error) {
+	cert := t.show()
+	if h := t.last.Load(); h != nil && h.cert == cert {
+		return h.state, nil
+	}
+	h := &handshake{cert: cert}
+	leaf := cert.Leaf
+	if leaf == nil && len(cert.Certificate) > 0 {
+		var err error
+		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+			return nil, fmt.Errorf("in-process client certificate: %w", err)
+		}
+	}
+	if leaf != nil {
+		h.state = &tls.ConnectionState{HandshakeComplete: true, Version: tls.VersionTLS13, PeerCertificates: []*x509.Certificate{leaf}}
+	}
+	t.last.Store(h)
+	return h.state, nil
 }
 
 // RoundTrip runs the request in a goroutine of the server and returns when the answer has begun.
 func (t *inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
+	state, err := t.shake()
+	if err != nil {
+		return nil, err
+	}
 	run := t.s.running.Load()
-	if t.err != nil || run == nil {
-		if t.err != nil {
-			return nil, fmt.Errorf("in-process client certificate: %w", t.err)
-		}
+	if run == nil {
 		return nil, apierrors.NewServiceUnavailable("the API server is not running")
 	}
 	ctx, cancel := context.WithCancel(req.Context())
 	forget := context.AfterFunc(run.scope.Context(), cancel)
 	in := req.Clone(ctx)
-	in.RequestURI, in.RemoteAddr, in.TLS = req.URL.RequestURI(), "127.0.0.1:0", t.tls
+	in.RequestURI, in.RemoteAddr, in.TLS = req.URL.RequestURI(), "127.0.0.1:0", state
 	in.Proto, in.ProtoMajor, in.ProtoMinor = "HTTP/2.0", 2, 0
 	if in.Body == nil {
 		in.Body = http.NoBody

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"sync/atomic"
 	"time"
@@ -88,31 +87,8 @@ func (g *agent) run(ctx context.Context) error {
 	}, nil)
 }
 
-// renew asks for new certificates when a third of the old ones' life is left, on one timer.
-func (g *agent) renew(ctx context.Context) error {
-	const first, most = time.Minute, time.Hour
-	pause := first
-	for {
-		wait := time.Until(g.renewAt())
-		if wait <= 0 {
-			if err := g.renewDue(ctx); err == nil {
-				g.log.Info("certificates renewed")
-				pause = first
-				continue
-			} else if ctx.Err() == nil {
-				g.log.Warn("certificates not renewed, will try again", "err", err, "pause", pause)
-			}
-			wait, pause = pause, min(2*pause, most)
-		} else {
-			wait += rand.N(wait/100 + time.Second) // many nodes that joined at once do not ask at once
-		}
-		select {
-		case <-time.After(min(wait, 24*time.Hour)): // a clock that is set is noticed within a day
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
+// renew asks for new certificates when a third of the old ones' life is left.
+func (g *agent) renew(ctx context.Context) error { return renewing(ctx, g.log, g.renewAt, g.renewDue) }
 
 func (g *agent) renewAt() time.Time {
 	at := g.own.Client.RenewAt()

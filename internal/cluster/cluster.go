@@ -31,7 +31,9 @@ type assembly struct {
 	cfg    Config
 	id     Identity
 	paths  Paths
-	pki    *pki.Bundle
+	pki    *pki.Bundle // as it was at the start
+	certs  *pki.Kept   // as it is now; of a server
+	tokens tokenKeys   // of a server
 	nodeIP netip.Addr
 	log    *slog.Logger
 
@@ -97,11 +99,12 @@ func assemble(cfg Config) (*assembly, error) {
 	if a.nodeIP, err = nodeIP(cfg, id); err != nil {
 		return nil, err
 	}
-	a.pki, err = pki.EnsureAll(a.paths.PKI(), pki.Names{Node: id.NodeName, IPs: []net.IP{a.nodeIP.AsSlice()},
+	a.certs, err = pki.Keep(a.paths.PKI(), pki.Names{Node: id.NodeName, IPs: []net.IP{a.nodeIP.AsSlice()},
 		ServiceIP: id.ServiceIP().AsSlice(), ClusterDomain: clusterDomain})
 	if err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
+	a.pki, a.tokens.dir = a.certs.Bundle(), a.paths.PKI()
 	return a, a.kubeconfig().WriteFile(a.paths.AdminKubeconfig())
 }
 
@@ -120,7 +123,7 @@ func prepare(cfg Config, host bool) (*assembly, error) {
 
 func (a *assembly) kubeconfig() pki.Kubeconfig {
 	return pki.Kubeconfig{Context: a.id.Context, Server: "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(a.id.Port)),
-		CAPEM: a.pki.CA.CertPEM, Client: a.pki.Admin}
+		CAPEM: a.pki.CA.CertPEM, Client: a.certs.Bundle().Admin}
 }
 
 // run starts the ground (API server and runtime side by side), then what stands on it, and stops in reverse order.
@@ -137,7 +140,10 @@ func (a *assembly) run(ctx context.Context, l net.Listener) error {
 				dns := make(chan struct{})
 				s.Go("minds", func(ctx context.Context) error { return a.minds(ctx, p, n, func() { close(dns) }) })
 				s.Go("kubelet", func(ctx context.Context) error { return a.kubelet(ctx, p, n, func() { a.report("kubelet") }) })
-				s.Go("settle", func(ctx context.Context) error { return a.settle(ctx, p.client(a.pki.Admin, "minato/start"), dns) })
+				s.Go("certificates", func(ctx context.Context) error { return renewing(ctx, a.log, a.certs.RenewAt, a.renew) })
+				s.Go("settle", func(ctx context.Context) error {
+					return a.settle(ctx, p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Admin }), "minato/start"), dns)
+				})
 				ready()
 				return nil
 			})

@@ -33,10 +33,11 @@ type LocalAnswer struct {
 	Done     bool            `json:"done,omitempty"`
 }
 
-// local serves the image verbs of the command line.
+// local serves those verbs of the command line that need whoever runs the node.
 type local struct {
 	images *image.Store
 	inUse  func(image.Image) bool
+	tokens *tokenKeys
 
 	visitors *visitors // of a host; nil in a cluster
 }
@@ -54,6 +55,8 @@ func (l local) run(ctx context.Context, socket string) error {
 	}
 	mux := http.NewServeMux()
 	l.imageVerbs(mux)
+	mux.HandleFunc("POST /keys/rotate", l.tokens.rotate)
+	mux.HandleFunc("POST /keys/remove", l.tokens.remove)
 	mux.HandleFunc("GET /hold", l.visitors.hold)
 	mux.HandleFunc("POST /leave", l.visitors.leaveNow)
 	mux.Handle("/v2/", l.images.Registry()) // for builds, see internal/build/kit

@@ -19,6 +19,7 @@ import (
 	"minato.dev/minato/internal/image"
 	"minato.dev/minato/internal/kubelet"
 	"minato.dev/minato/internal/network"
+	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/run"
 	"minato.dev/minato/internal/runtime"
 	"minato.dev/minato/internal/shim"
@@ -81,7 +82,7 @@ func (n *node) run(ctx context.Context, ready func()) error {
 		n.keeper = n.a.keeper(n.cri)
 		s.Go("containers", n.keeper.Run)
 		s.Go("local socket", func(ctx context.Context) error {
-			return local{images, server.ImageInUse, n.visitors}.run(ctx, n.a.paths.LocalSocket())
+			return local{images, server.ImageInUse, &n.a.tokens, n.visitors}.run(ctx, n.a.paths.LocalSocket())
 		})
 		n.a.report("container runtime")
 		ready()
@@ -143,8 +144,8 @@ func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func())
 	if a.cfg.Kubelet != "" {
 		return a.otherKubelet(ctx, ready)
 	}
-	return withViews(ctx, p.client(a.pki.Node, "minato/kubelet"), a.log, func(s *run.Scope, vs *client.Views) error {
-		return a.startKubelet(s, vs, n, trust{a.pki.CA.Pool(), func() *tls.Certificate { return &a.pki.Kubelet.TLS }}, ready)
+	return withViews(ctx, p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Node }), "minato/kubelet"), a.log, func(s *run.Scope, vs *client.Views) error {
+		return a.startKubelet(s, vs, n, trust{a.pki.CA.Pool(), a.shown(func(b *pki.Bundle) *pki.Pair { return b.Kubelet })}, ready)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"minato.dev/minato/internal/control"
 	"minato.dev/minato/internal/controllers"
 	"minato.dev/minato/internal/dns"
+	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/proxy"
 	"minato.dev/minato/internal/run"
 	"minato.dev/minato/internal/scheduler"
@@ -34,7 +35,7 @@ func withViews(ctx context.Context, c *client.Client, log *slog.Logger, body fun
 // minds runs everything that only decides: controllers, scheduler, Service proxy and DNS. They share one set of
 // mirrors, read as the controller manager; each writes as itself.
 func (a *assembly) minds(ctx context.Context, p *plane, n *node, dnsReady func()) error {
-	reader := p.client(a.pki.ControllerManager, "minato/controllers")
+	reader := p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.ControllerManager }), "minato/controllers")
 	return withViews(ctx, reader, a.log, func(s *run.Scope, vs *client.Views) error {
 		list, err := a.controllers(s, p, vs)
 		if err != nil {
@@ -42,11 +43,11 @@ func (a *assembly) minds(ctx context.Context, p *plane, n *node, dnsReady func()
 		}
 		s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, a.log, list) })
 		a.scheduler(s, p, vs)
-		pair, err := a.pki.CA.ClientPair("system:kube-proxy")
+		proxy, err := a.certs.Client("system:kube-proxy")
 		if err != nil {
 			return err
 		}
-		a.traffic(s, vs, n, p.client(pair, "minato/proxy"), "", dnsReady)
+		a.traffic(s, vs, n, p.client(proxy.TLS, "minato/proxy"), "", dnsReady)
 		return nil
 	})
 }
@@ -70,7 +71,7 @@ func (a *assembly) controllers(s *run.Scope, p *plane, vs *client.Views) ([]cont
 }
 
 func (a *assembly) scheduler(s *run.Scope, p *plane, vs *client.Views) {
-	c := p.client(a.pki.Scheduler, "minato/scheduler")
+	c := p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Scheduler }), "minato/scheduler")
 	rec := client.NewRecorder(c, a.log, "default-scheduler", "")
 	s.Go("scheduler events", rec.Run)
 	s.Go("scheduler", scheduler.New(vs.As(c), rec, a.log.With("room", "scheduler")).Run)

@@ -68,10 +68,13 @@ func (p *plane) run(ctx context.Context, l net.Listener, ready func()) error {
 }
 
 func (p *plane) tls() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{p.a.pki.APIServer.TLS}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
+	show := p.a.shown(func(b *pki.Bundle) *pki.Pair { return b.APIServer })
+	return &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return show(), nil },
+		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
 }
 
 func (p *plane) config(st store.Store) apiserver.Config {
+	toKubelets := p.a.shown(func(b *pki.Bundle) *pki.Pair { return b.KubeletClient })
 	return apiserver.Config{
 		Store: st, SoleWriter: true, Log: p.a.log.With("room", "apiserver"),
 		Secure: p.secure,
@@ -85,8 +88,8 @@ func (p *plane) config(st store.Store) apiserver.Config {
 		ServiceCIDR: p.a.id.ServiceCIDR,
 		Metrics:     health.NewMetrics(),
 		Address:     p.a.address(),
-		Kubelet: &tls.Config{Certificates: []tls.Certificate{p.a.pki.KubeletClient.TLS}, RootCAs: p.a.pki.CA.Pool(),
-			MinVersion: tls.VersionTLS12},
+		Kubelet: &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return toKubelets(), nil },
+			RootCAs: p.a.pki.CA.Pool(), MinVersion: tls.VersionTLS12},
 	}
 }
 
@@ -100,11 +103,12 @@ func (p *plane) bootstrap() bootstrap.Config {
 
 // secure makes the usual guards: certificates and tokens, node authorizer and RBAC, the admission chain.
 func (p *plane) secure(o *apiserver.Objects) (apiserver.Security, error) {
-	tokens, err := authn.NewIssuer(authn.IssuerConfig{Key: p.a.pki.ServiceAccountKey, Objects: o})
+	tokens, err := authn.NewIssuer(authn.IssuerConfig{Key: p.a.pki.ServiceAccountKey, Verify: p.a.pki.BelievedKeys, Objects: o})
 	if err != nil {
 		return apiserver.Security{}, err
 	}
 	p.tokens = tokens
+	p.a.tokens.issuer.Store(tokens)
 	az := authz.New(authz.Config{CaughtUp: o.CaughtUp})
 	for _, gr := range authz.Watched() {
 		o.OnChange(gr, az.Observe)
@@ -135,16 +139,16 @@ func (a *assembly) address() string {
 	return net.JoinHostPort(a.nodeIP.String(), strconv.Itoa(a.id.Port))
 }
 
-// client is an in-process client that shows pair: the same checks as for anybody else, without a socket.
-func (p *plane) client(pair *pki.Pair, agent string) *client.Client {
-	return client.New("https://"+p.a.address(), p.server.InProcess(pair.TLS), agent)
+// client is an in-process client that shows a certificate: the same checks as for anybody else, without a socket.
+func (p *plane) client(show func() *tls.Certificate, agent string) *client.Client {
+	return client.New("https://"+p.a.address(), p.server.InProcessShowing(show), agent)
 }
 
 // account is a client that acts as a service account of kube-system, by a certificate that lives in memory only.
 func (p *plane) account(name string) (*client.Client, error) {
-	pair, err := p.a.pki.CA.ClientPair("system:serviceaccount:kube-system:"+name, "system:serviceaccounts", "system:serviceaccounts:kube-system")
+	shown, err := p.a.certs.Client("system:serviceaccount:kube-system:"+name, "system:serviceaccounts", "system:serviceaccounts:kube-system")
 	if err != nil {
 		return nil, fmt.Errorf("certificate for %s: %w", name, err)
 	}
-	return p.client(pair, "minato/"+name), nil
+	return p.client(shown.TLS, "minato/"+name), nil
 }

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -59,4 +60,10 @@ type Bundle struct {
 
 	ServiceAccountKey     *ecdsa.PrivateKey // signs service-account tokens (ES256)
 	ServiceAccountKeyFile string
+	BelievedKeys          []crypto.PublicKey // those that signed tokens before, or elsewhere; see TokenKeys
+}
+
+// leaves are the certificates that are renewed.
+func (b *Bundle) leaves() []*Pair {
+	return []*Pair{b.APIServer, b.Kubelet, b.Admin, b.ControllerManager, b.Scheduler, b.Node, b.Proxy, b.KubeletClient, b.FrontProxyClient}
 }

@@ -22,15 +22,22 @@ func ensureAll(dir string, n Names, now func() time.Time) (*Bundle, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
-	if err := removeLeftovers(dir); err != nil {
+	if err := errors.Join(removeLeftovers(dir), removeLeftovers(filepath.Join(dir, believedKeys))); err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
-	b := &Bundle{Dir: dir, ServiceAccountKeyFile: filepath.Join(dir, "sa.key")}
+	b := &Bundle{Dir: dir, ServiceAccountKeyFile: filepath.Join(dir, signingKeyFile)}
 	if err := b.ensureRoots(now); err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
 	if err := b.ensureLeaves(n); err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
+	}
+	keys, err := TokenKeys(dir)
+	if err != nil {
+		return nil, fmt.Errorf("keys of service account tokens: %w", err)
+	}
+	for _, k := range keys[1:] {
+		b.BelievedKeys = append(b.BelievedKeys, k.Public)
 	}
 	return b, syncDir(dir)
 }

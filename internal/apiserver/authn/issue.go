@@ -56,7 +56,7 @@ func (i *Issuer) Issue(ctx context.Context, namespace, name string, req *authent
 		return nil, err
 	}
 	i.extend(c, &out.Spec, now)
-	token, err := sign(i.c.Key, i.keyID, c)
+	token, err := i.keys.Load().issue(c)
 	if err != nil {
 		return nil, apierrors.NewInternalError(fmt.Errorf("failed to generate token: %w", err))
 	}
@@ -177,7 +177,7 @@ func (i *Issuer) ownAudiences(auds []string) bool {
 // LegacyToken returns the token that belongs into a Secret of type kubernetes.io/service-account-token: without end, valid as long
 // as the Secret holds it.
 func (i *Issuer) LegacyToken(sa *corev1.ServiceAccount, secret *corev1.Secret) (string, error) {
-	return sign(i.c.Key, i.keyID, &claims{Issuer: LegacyIssuer, Subject: serviceaccount.MakeUsername(sa.Namespace, sa.Name),
+	return i.keys.Load().issue(&claims{Issuer: LegacyIssuer, Subject: serviceaccount.MakeUsername(sa.Namespace, sa.Name),
 		LegacyNamespace: sa.Namespace, LegacyName: sa.Name, LegacyUID: string(sa.UID), LegacySecret: secret.Name})
 }
 

@@ -2,8 +2,9 @@ package authn
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
-	"errors"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,10 +15,11 @@ const LegacyIssuer = "kubernetes/serviceaccount"
 
 // IssuerConfig describes the service-account token issuer.
 type IssuerConfig struct {
-	Key       *ecdsa.PrivateKey // on P-256
-	URL       string            // DefaultIssuer where empty
-	Audiences []string          // of the API server; {URL} where empty
-	JWKSURI   string            // where the public keys are; URL+"/openid/v1/jwks" where empty
+	Key       *ecdsa.PrivateKey  // on P-256: signs
+	Verify    []crypto.PublicKey // more keys, RSA or ECDSA, whose tokens hold: those that signed before
+	URL       string             // DefaultIssuer where empty
+	Audiences []string           // of the API server; {URL} where empty
+	JWKSURI   string             // where the public keys are; URL+"/openid/v1/jwks" where empty
 	Objects   Objects
 	// MarkUsed, which may be nil, is told of each use of a legacy token whose Secret does not carry today's date in
 	// the label LastUsedLabel yet. It must not block.
@@ -27,25 +29,16 @@ type IssuerConfig struct {
 
 // Issuer signs and checks service-account tokens. As an authenticator.Token it leaves tokens of other issuers alone.
 type Issuer struct {
-	c        IssuerConfig
-	keyID    string
-	checked  *memory[*checked]
-	jwks     []byte
-	metadata []byte
+	c       IssuerConfig
+	keys    atomic.Pointer[keys]
+	checked *memory[*checked]
 }
 
 // How many tokens are remembered.
 const rememberedTokens = 4096
 
-// NewIssuer returns an issuer, or an error where the key cannot sign.
+// NewIssuer returns an issuer, or an error where a key cannot be used.
 func NewIssuer(c IssuerConfig) (*Issuer, error) {
-	if c.Key == nil {
-		return nil, errors.New("token issuer: no key")
-	}
-	id, err := keyID(&c.Key.PublicKey)
-	if err != nil {
-		return nil, err
-	}
 	if c.URL == "" {
 		c.URL = DefaultIssuer
 	}
@@ -58,8 +51,8 @@ func NewIssuer(c IssuerConfig) (*Issuer, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	i := &Issuer{c: c, keyID: id, checked: newMemory[*checked](rememberedTokens)}
-	return i, i.renderMetadata()
+	i := &Issuer{c: c, checked: newMemory[*checked](rememberedTokens)}
+	return i, i.SetKeys(c.Key, c.Verify...)
 }
 
 // Audiences are those of the API server: TokenReviews without audiences mean them.

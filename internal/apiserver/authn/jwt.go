@@ -1,24 +1,33 @@
 package authn
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
+	_ "crypto/sha512" // ES384 and ES512
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math/big"
 	"strings"
 )
 
-// The one signature algorithm of our own tokens: ECDSA on P-256 with SHA-256 (RFC 7518). A signature is r and s, 32 bytes each.
-const (
-	algorithm  = "ES256"
-	halfLength = 32
-)
+// algorithm is how our own tokens are signed: ECDSA on P-256 with SHA-256 (RFC 7518).
+const algorithm = "ES256"
+
+// curve says how tokens are signed with keys on one curve. A signature is r and s, half bytes each.
+type curve struct {
+	algorithm string
+	hash      crypto.Hash
+	half      int
+}
+
+var curves = map[elliptic.Curve]curve{
+	elliptic.P256(): {algorithm, crypto.SHA256, 32},
+	elliptic.P384(): {"ES384", crypto.SHA384, 48},
+	elliptic.P521(): {"ES512", crypto.SHA512, 66},
+}
 
 var b64 = base64.RawURLEncoding
 
@@ -27,22 +36,9 @@ type header struct {
 	KeyID     string `json:"kid,omitempty"`
 }
 
-// keyID names a public key as upstream does: the hash of its DER form.
-func keyID(k *ecdsa.PublicKey) (string, error) {
-	if k.Curve != elliptic.P256() {
-		return "", errors.New("token key: curve must be P-256")
-	}
-	der, err := x509.MarshalPKIXPublicKey(k)
-	if err != nil {
-		return "", fmt.Errorf("token key: %w", err)
-	}
-	sum := sha256.Sum256(der)
-	return b64.EncodeToString(sum[:]), nil
-}
-
-// sign returns the compact form of claims.
-func sign(key *ecdsa.PrivateKey, id string, claims any) (string, error) {
-	h, err := json.Marshal(header{algorithm, id})
+// issue signs claims and returns their compact form.
+func (k *keys) issue(claims any) (string, error) {
+	h, err := json.Marshal(header{algorithm, k.all[0].id})
 	if err != nil {
 		return "", err
 	}
@@ -52,13 +48,14 @@ func sign(key *ecdsa.PrivateKey, id string, claims any) (string, error) {
 	}
 	text := b64.EncodeToString(h) + "." + b64.EncodeToString(c)
 	sum := sha256.Sum256([]byte(text))
-	r, s, err := ecdsa.Sign(rand.Reader, key, sum[:])
+	r, s, err := ecdsa.Sign(rand.Reader, k.sign, sum[:])
 	if err != nil {
 		return "", err
 	}
-	sig := make([]byte, 2*halfLength)
-	r.FillBytes(sig[:halfLength])
-	s.FillBytes(sig[halfLength:])
+	half := curves[k.sign.Curve].half
+	sig := make([]byte, 2*half)
+	r.FillBytes(sig[:half])
+	s.FillBytes(sig[half:])
 	return text + "." + b64.EncodeToString(sig), nil
 }
 
@@ -93,19 +90,3 @@ var (
 	errNoKey     = errors.New("invalid signature, no keys found")
 	errSignature = errors.New("invalid signature")
 )
-
-// verify checks the signature with the key of the given ID. A token that names no key is tried with it.
-func (c compact) verify(key *ecdsa.PublicKey, id string) error {
-	if c.header.KeyID != "" && c.header.KeyID != id {
-		return errNoKey
-	}
-	if c.header.Algorithm != algorithm || len(c.signature) != 2*halfLength {
-		return errSignature
-	}
-	sum := sha256.Sum256([]byte(c.signed))
-	r, s := new(big.Int).SetBytes(c.signature[:halfLength]), new(big.Int).SetBytes(c.signature[halfLength:])
-	if !ecdsa.Verify(key, sum[:], r, s) {
-		return errSignature
-	}
-	return nil
-}

@@ -24,6 +24,7 @@ const fresh = 10 * time.Second
 // checked is not changed once it is remembered.
 type checked struct {
 	claims claims
+	key    string // that signed it
 	user   user.Info
 	at     time.Time
 }
@@ -32,9 +33,9 @@ type checked struct {
 func (i *Issuer) AuthenticateToken(ctx context.Context, token string) (*authenticator.Response, bool, error) {
 	now, hash := i.c.Now(), sha256.Sum256([]byte(token))
 	known, ok := i.checked.get(hash, now)
-	if !ok {
+	if !ok || i.keys.Load().find(known.key) == nil {
 		known = &checked{}
-		ours, err := i.read(token, &known.claims)
+		ours, err := i.read(token, known)
 		if err != nil || !ours {
 			return nil, false, err
 		}
@@ -48,7 +49,7 @@ func (i *Issuer) AuthenticateToken(ctx context.Context, token string) (*authenti
 		if err != nil {
 			return nil, false, err
 		}
-		known = &checked{known.claims, who, now}
+		known = &checked{known.claims, known.key, who, now}
 		i.checked.put(hash, known, now, known.claims.end(now))
 	}
 	i.noteStale(ctx, &known.claims, now)
@@ -56,15 +57,17 @@ func (i *Issuer) AuthenticateToken(ctx context.Context, token string) (*authenti
 }
 
 // read takes token apart and verifies its signature. ours is false for what is no token of this issuer.
-func (i *Issuer) read(token string, c *claims) (ours bool, err error) {
+func (i *Issuer) read(token string, into *checked) (ours bool, err error) {
 	t, ok := parse(strings.TrimSpace(token))
 	if !ok {
 		return false, nil
 	}
+	c := &into.claims
 	if err := json.Unmarshal(t.claims, c); err != nil || c.Issuer != i.c.URL && c.Issuer != LegacyIssuer {
 		return false, nil
 	}
-	return true, t.verify(&i.c.Key.PublicKey, i.keyID)
+	into.key, err = i.keys.Load().verify(t)
+	return true, err
 }
 
 // audiences are those that the token is for and the request asks for; both may leave it to the API server's own.

@@ -143,10 +143,9 @@ func TestBoundTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(c.what, err)
 		}
-		fresh := *i
-		fresh.checked = newMemory[*checked](rememberedTokens)
+		i.checked = newMemory[*checked](rememberedTokens) // a server that has just been started
 		c.change(s, now)
-		_, ok, err := fresh.AuthenticateToken(context.Background(), out.Status.Token)
+		_, ok, err := i.AuthenticateToken(context.Background(), out.Status.Token)
 		if c.err == "" && !ok || c.err != "" && (ok || err == nil || !strings.Contains(err.Error(), c.err)) {
 			t.Errorf("%s: %v %v", c.what, ok, err)
 		}
@@ -264,7 +263,7 @@ func TestUpstreamReadsOurTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := serviceaccount.StaticPublicKeysGetter([]any{&i.c.Key.PublicKey})
+	keys, err := serviceaccount.StaticPublicKeysGetter([]any{&i.keys.Load().sign.PublicKey})
 	if err != nil {
 		t.Fatal(err)
 	}
