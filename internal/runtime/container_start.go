@@ -61,9 +61,6 @@ func (s *Server) startProcess(ctx context.Context, rec *ledger.Container) error 
 	}
 	running := *rec
 	running.PID, running.Started = pid, time.Now()
-	if rec.Config.GetAnnotations()[Layer] == "" {
-		return s.containers.Note(rec.ID, &running) // a power cut takes its pod too, and the kubelet knows what had begun
-	}
 	return s.containers.Put(rec.ID, &running)
 }
 
