@@ -94,6 +94,9 @@ func (s *Server) checkContainer(p *ledger.Sandbox, c *api.ContainerConfig) error
 	if err := checkContainerUsers(p, c); err != nil {
 		return err
 	}
+	if err := s.checkLayer(c); err != nil {
+		return err
+	}
 	_, err := stopSignal(c, "")
 	return err
 }

@@ -62,7 +62,7 @@ func (s *Server) statsOfAll(cs []*ledger.Container, now time.Time) ([]*api.Conta
 func (s *Server) statsOf(c *ledger.Container, now time.Time) (*api.ContainerStats, error) {
 	st := &api.ContainerStats{Attributes: &api.ContainerAttributes{Id: c.ID, Metadata: c.Config.GetMetadata(),
 		Labels: c.Config.GetLabels(), Annotations: c.Config.GetAnnotations()}}
-	dir := s.cfg.containerData(c.ID)
+	dir := s.layerDir(c)
 	size, err := s.layers.get(c.ID, dir+"/upper", now)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -18,13 +19,22 @@ func (s *Server) ContainerStatus(_ context.Context, r *api.ContainerStatusReques
 	resp := &api.ContainerStatusResponse{Status: s.containerStatus(c)}
 	if r.GetVerbose() {
 		info, err := json.Marshal(map[string]any{"sandboxID": c.Sandbox, "pid": c.PID, "intent": c.Intent, "boot": c.Boot,
-			"bundle": s.cfg.bundleDir(c.ID), "writableLayer": s.cfg.containerData(c.ID), "config": c.Config.ContainerConfig})
+			"bundle": s.cfg.bundleDir(c.ID), "writableLayer": s.layerDir(c), "layers": s.lowerOf(c), "config": c.Config.ContainerConfig})
 		if err != nil {
 			return nil, err
 		}
 		resp.Info = map[string]string{"info": string(info)}
 	}
 	return resp, nil
+}
+
+// lowerOf are the directories below the container's writable layer, the topmost first; none where the image has gone.
+func (s *Server) lowerOf(c *ledger.Container) []string {
+	img, err := s.imageOf(c)
+	if err != nil {
+		return nil
+	}
+	return append(slices.Clone(img.Layers), s.cfg.mountPoints())
 }
 
 func (s *Server) containerStatus(c *ledger.Container) *api.ContainerStatus {

@@ -38,18 +38,21 @@ func (s *Server) imageOf(c *ledger.Container) (image.Image, error) {
 }
 
 // mountRoot lays a writable layer over the image. It is on disk under Root, while the mount is under RunDir.
-func (s *Server) mountRoot(_ context.Context, c *ledger.Container) error {
+func (s *Server) mountRoot(ctx context.Context, c *ledger.Container) error {
 	img, err := s.imageOf(c)
 	if err != nil {
+		return err
+	}
+	if err := s.freeLayer(ctx, c); err != nil {
 		return err
 	}
 	p := s.sandboxes.Get(c.Sandbox)
 	if p == nil {
 		return notFound("sandbox", c.Sandbox)
 	}
-	data := s.cfg.containerData(c.ID)
+	data := s.layerDir(c)
 	return s.shifted(p, pin.Overlay{Lower: append(slices.Clone(img.Layers), s.cfg.mountPoints()), Upper: filepath.Join(data, "upper"),
-		Work: filepath.Join(data, "work")}).Mount(s.cfg.rootfs(c.ID))
+		Work: filepath.Join(data, "work"), Durable: data != s.cfg.containerData(c.ID)}).Mount(s.cfg.rootfs(c.ID))
 }
 
 func (s *Server) dropRoot(_ context.Context, c *ledger.Container) error {
@@ -63,7 +66,10 @@ func (s *Server) dropDirs(_ context.Context, c *ledger.Container) error {
 		return errors.Join(fmt.Errorf("%s is still mounted", s.cfg.rootfs(c.ID)), err)
 	}
 	s.layers.forget(c.ID)
-	return errors.Join(os.RemoveAll(s.cfg.containerData(c.ID)), os.RemoveAll(s.cfg.bundleDir(c.ID)))
+	if len(s.layerSharers(c)) > 0 {
+		return os.RemoveAll(s.cfg.bundleDir(c.ID))
+	}
+	return errors.Join(os.RemoveAll(s.layerDir(c)), os.RemoveAll(s.cfg.bundleDir(c.ID)))
 }
 
 // mountVolumes mounts the images that the container wants to read as volumes.

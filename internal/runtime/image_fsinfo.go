@@ -17,7 +17,7 @@ func (s *Server) ImageFsInfo(ctx context.Context, _ *api.ImageFsInfoRequest) (*a
 	now := time.Now()
 	var bytes, inodes uint64
 	for _, c := range s.containers.All() {
-		if size, err := s.layers.get(c.ID, filepath.Join(s.cfg.containerData(c.ID), "upper"), now); err == nil {
+		if size, err := s.layers.get(c.ID, filepath.Join(s.layerDir(c), "upper"), now); err == nil {
 			bytes, inodes = bytes+size.bytes, inodes+size.inodes
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"minato.dev/minato/internal/runtime/ledger"
@@ -165,6 +166,9 @@ func (s *Server) sweep(ctx context.Context) error {
 	failed := []error{s.cfg.Network.Sweep(ctx, alive)}
 	known := func(id string) bool { return s.containers.Get(id) != nil }
 	failed = append(failed, sweepDir(filepath.Join(s.cfg.Root, "containers"), known))
+	failed = append(failed, sweepDir(filepath.Join(s.cfg.Root, "layers"), func(name string) bool {
+		return slices.ContainsFunc(s.containers.All(), func(c *ledger.Container) bool { return c.Config.GetAnnotations()[Layer] == name })
+	}))
 	failed = append(failed, sweepDir(filepath.Join(s.cfg.RunDir, "containers"), known))
 	failed = append(failed, sweepDir(filepath.Join(s.cfg.RunDir, "sandboxes"), func(id string) bool { return s.sandboxes.Get(id) != nil }))
 	if err := errors.Join(failed...); err != nil {

@@ -21,11 +21,13 @@ type Overlay struct {
 	Users string
 	// Owner of the root of the writable layer, where there is a user namespace.
 	UID, GID int
+	// Durable is a writable layer that is mounted again after a crash of the kernel.
+	Durable bool
 }
 
-// Mount mounts the overlay at target, unless something is mounted there. The writable layer lives as long as one
-// container and is never mounted a second time after a crash of the kernel, so its contents need not be synced
-// ("volatile"); logs and volumes are elsewhere.
+// Mount mounts the overlay at target, unless something is mounted there. Unless it is Durable, the writable layer lives as
+// long as one container and is never mounted a second time after a crash of the kernel, so its contents need not be
+// synced ("volatile"); logs and volumes are elsewhere.
 func (o Overlay) Mount(target string) error {
 	if mounted, err := IsMount(target); err != nil || mounted {
 		return err
@@ -51,6 +53,16 @@ func (o Overlay) Mount(target string) error {
 		return fmt.Errorf("root file system: overlay on %s: %w", target, err)
 	}
 	return nil
+}
+
+// Open makes the union without mounting it anywhere: its root, which goes with the last file of it. What is written needs
+// Upper and Work of nobody else.
+func (o Overlay) Open() (*os.File, error) {
+	m, err := o.make()
+	if err != nil {
+		return nil, fmt.Errorf("root file system: overlay of %s: %w", o.Upper, err)
+	}
+	return os.NewFile(uintptr(m), "overlay"), nil
 }
 
 // mountShifted lays the overlay over layers that are mounted, for as long as that takes, with their owners shifted. The
@@ -98,34 +110,10 @@ func DropLayers(target string) error {
 
 // mount uses the file descriptor API, which takes any number of layers; mount(2) takes one page of options.
 func (o Overlay) mount(target string) error {
-	fd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return err
+	m, err := o.make()
+	if errors.Is(err, errOldKernel) {
+		return o.mountOld(target)
 	}
-	defer unix.Close(fd)
-	for i, l := range o.Lower {
-		err := unix.FsconfigSetString(fd, "lowerdir+", l)
-		if i == 0 && errors.Is(err, unix.EINVAL) {
-			return o.mountOld(target)
-		}
-		if err != nil {
-			return fmt.Errorf("layer %s: %w", l, err)
-		}
-	}
-	if o.Upper != "" {
-		if err := errors.Join(unix.FsconfigSetString(fd, "upperdir", o.Upper), unix.FsconfigSetString(fd, "workdir", o.Work),
-			unix.FsconfigSetFlag(fd, "volatile")); err != nil {
-			return err
-		}
-	}
-	// Hard links across layers would need an index, and its unsynced state outlives nothing of ours.
-	if err := unix.FsconfigSetString(fd, "index", "off"); err != nil {
-		return err
-	}
-	if err := unix.FsconfigCreate(fd); err != nil {
-		return err
-	}
-	m, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
@@ -133,11 +121,53 @@ func (o Overlay) mount(target string) error {
 	return unix.MoveMount(m, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
+// errOldKernel is returned by make where layers cannot be given one by one.
+var errOldKernel = errors.New("this needs Linux 6.8 or newer")
+
+// make returns the file descriptor of a mount that is nowhere.
+func (o Overlay) make() (int, error) {
+	fd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	for i, l := range o.Lower {
+		err := unix.FsconfigSetString(fd, "lowerdir+", l)
+		if i == 0 && errors.Is(err, unix.EINVAL) {
+			return -1, errOldKernel
+		}
+		if err != nil {
+			return -1, fmt.Errorf("layer %s: %w", l, err)
+		}
+	}
+	if o.Upper != "" {
+		if err := errors.Join(unix.FsconfigSetString(fd, "upperdir", o.Upper), unix.FsconfigSetString(fd, "workdir", o.Work)); err != nil {
+			return -1, err
+		}
+		if !o.Durable {
+			if err := unix.FsconfigSetFlag(fd, "volatile"); err != nil {
+				return -1, err
+			}
+		}
+	}
+	// Hard links across layers would need an index, and its unsynced state outlives nothing of ours.
+	if err := unix.FsconfigSetString(fd, "index", "off"); err != nil {
+		return -1, err
+	}
+	if err := unix.FsconfigCreate(fd); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, 0)
+}
+
 // mountOld serves kernels before 6.8, which take all layers in one string.
 func (o Overlay) mountOld(target string) error {
 	data := "index=off,lowerdir=" + strings.Join(o.Lower, ":")
 	if o.Upper != "" {
-		data += ",volatile,upperdir=" + o.Upper + ",workdir=" + o.Work
+		data += ",upperdir=" + o.Upper + ",workdir=" + o.Work
+		if !o.Durable {
+			data += ",volatile"
+		}
 	}
 	if len(data) >= os.Getpagesize() {
 		return fmt.Errorf("%d layers do not fit into this kernel's mount options (%d bytes); Linux 6.8 or newer has no such limit", len(o.Lower), len(data))

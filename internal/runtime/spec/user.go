@@ -52,7 +52,7 @@ func (b *build) wanted() (who, grp string, err error) {
 	case uid != nil:
 		who = strconv.FormatInt(uid.Value, 10)
 	case name != "":
-		who = name
+		who, grp, _ = strings.Cut(name, ":") // a group's name has no field of its own
 	default:
 		who, grp, _ = strings.Cut(b.Image.User, ":")
 	}
@@ -151,4 +151,22 @@ func (b *build) supplement(d directory) error {
 	slices.Sort(groups)
 	b.user.Groups = slices.Compact(groups)
 	return nil
+}
+
+// Lookup finds out who "USER[:GROUP]", names or numbers, is in the root file system at rootfs, as a container of it would.
+func Lookup(rootfs, text string) (ledger.User, error) {
+	b := &build{Input: Input{Rootfs: rootfs}}
+	d, err := b.accounts()
+	if err != nil {
+		return ledger.User{}, err
+	}
+	who, grp, _ := strings.Cut(text, ":")
+	u, err := d.resolve(who, grp)
+	if err != nil {
+		return u, err
+	}
+	u.Groups = append([]uint32{u.GID}, d.of(u.UID)...)
+	slices.Sort(u.Groups)
+	u.Groups = slices.Compact(u.Groups)
+	return u, nil
 }
