@@ -51,8 +51,9 @@ func (e *env) stop() *cobra.Command {
 	seconds := 10
 	c := &cobra.Command{
 		Use: "stop CONTAINER...", Short: "Stop containers of `minato run`", Args: atLeast(1, "CONTAINER"),
-		Long:    "Ask the containers to end, and kill them after a while. They keep their logs and files until `minato rm`.",
-		Example: "  minato stop web\n  minato stop -t 2 web worker",
+		ValidArgsFunction: e.completeContainers(running),
+		Long:              "Ask the containers to end, and kill them after a while. They keep their logs and files until `minato rm`.",
+		Example:           "  minato stop web\n  minato stop -t 2 web worker",
 		RunE: func(c *cobra.Command, args []string) error {
 			return e.each(args, func(ref string) error {
 				return e.withContainer(c.Context(), ref, func(n *cluster.Node, x container.Container) error {
@@ -60,7 +61,7 @@ func (e *env) stop() *cobra.Command {
 						return err
 					}
 					if x.Spec.Remove && x.Spec.Detached {
-						return n.Engine.Remove(c.Context(), x, true)
+						return n.Engine.Remove(c.Context(), x, true, true)
 					}
 					return nil
 				})
@@ -73,20 +74,23 @@ func (e *env) stop() *cobra.Command {
 }
 
 func (e *env) rm() *cobra.Command {
-	force := false
+	force, volumes := false, false
 	c := &cobra.Command{
 		Use: "rm CONTAINER...", Short: "Remove containers of `minato run`", Args: atLeast(1, "CONTAINER"),
-		Example: "  minato rm web\n  minato rm -f $(minato ps -aq)",
+		ValidArgsFunction: e.completeContainers(nil),
+		Long:              "Remove containers with their logs and what they wrote. Volumes with a name stay, see `minato volume`; -v takes those without one.",
+		Example:           "  minato rm web\n  minato rm -v web\n  minato rm -f $(minato ps -aq)",
 		RunE: func(c *cobra.Command, args []string) error {
 			return e.each(args, func(ref string) error {
 				return e.withContainer(c.Context(), ref, func(n *cluster.Node, x container.Container) error {
-					return n.Engine.Remove(c.Context(), x, force)
+					return n.Engine.Remove(c.Context(), x, force, volumes)
 				})
 			})
 		},
 	}
 	e.dataDir(c)
 	c.Flags().BoolVarP(&force, "force", "f", false, "kill it if it runs")
+	c.Flags().BoolVarP(&volumes, "volumes", "v", false, "also the volumes to which nobody gave a name")
 	return c
 }
 

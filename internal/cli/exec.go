@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -34,8 +32,9 @@ func (e *env) exec() *cobra.Command {
 	f := execFlags{}
 	c := &cobra.Command{
 		Use: "exec [flags] CONTAINER COMMAND [ARG...]", Short: "Run a command in a container of `minato run`", Args: atLeast(2, "CONTAINER or COMMAND"),
-		Long:    "Run a command in a container that runs. The exit code is the command's.",
-		Example: "  minato exec web ls /\n  minato exec -it web sh",
+		Long:              "Run a command in a container that runs. The exit code is the command's.",
+		ValidArgsFunction: completeFirst(e.completeContainers(running)),
+		Example:           "  minato exec -u www-data web id\n  minato exec web ls /\n  minato exec -it web sh",
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.tty && f.interactive && !isTerminal(os.Stdin) {
 				return exitError{2, errors.New("--tty with --interactive needs a terminal as standard input; leave --tty away")}
@@ -52,7 +51,7 @@ func (e *env) exec() *cobra.Command {
 	fl.BoolVarP(&f.tty, "tty", "t", false, "give it a terminal")
 	fl.StringArrayVarP(&f.env, "env", "e", nil, "variable: NAME=VALUE")
 	fl.StringVarP(&f.dir, "workdir", "w", "", "working directory")
-	fl.StringVarP(&f.user, "user", "u", "", "user: UID or UID:GID")
+	fl.StringVarP(&f.user, "user", "u", "", "user: USER[:GROUP], names or numbers")
 	return c
 }
 
@@ -60,7 +59,7 @@ func (e *env) execIn(ctx context.Context, n *cluster.Node, c container.Container
 	if !c.Running() {
 		return fmt.Errorf("container %s does not run", c.Spec.Name)
 	}
-	r, err := f.request(n, c, args)
+	r, err := f.request(ctx, n, c, args)
 	if err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ func file(w io.Writer) *os.File {
 }
 
 // request completes what the user says with what the container is.
-func (f execFlags) request(n *cluster.Node, c container.Container, args []string) (r shim.ExecRequest, err error) {
+func (f execFlags) request(ctx context.Context, n *cluster.Node, c container.Container, args []string) (r shim.ExecRequest, err error) {
 	r = shim.ExecRequest{Args: args, Cwd: f.dir, TTY: f.tty}
 	if f.tty {
 		if w, h, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
@@ -116,13 +115,11 @@ func (f execFlags) request(n *cluster.Node, c container.Container, args []string
 		r.Env = append(oci.Process.Env, f.env...)
 	}
 	if f.user != "" {
-		who, group, _ := strings.Cut(f.user, ":")
-		uid, err1 := strconv.ParseUint(who, 10, 32)
-		gid, err2 := strconv.ParseUint(group, 10, 32)
-		if err1 != nil || group != "" && err2 != nil {
-			return r, exitError{2, fmt.Errorf("--user %q: must be UID or UID:GID; names are not built for exec", f.user)}
+		uid, gid, groups, err := n.User(ctx, c, f.user)
+		if err != nil {
+			return r, fmt.Errorf("--user: %w", err)
 		}
-		r.User = &shim.User{UID: uint32(uid), GID: uint32(gid)}
+		r.User = &shim.User{UID: uid, GID: gid, AdditionalGids: groups}
 	}
 	return r, nil
 }

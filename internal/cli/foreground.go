@@ -26,20 +26,32 @@ type foreground struct {
 	c    container.Container
 	shim *shim.Client
 
-	ended chan struct{} // closed when the container has ended
-	in    *os.File      // our input on its way to the container, the same for a second attachment
+	detach []byte // keys that leave the container alone
+	signal bool   // our signals are the container's
+	noIn   bool   // our input is not the container's
+	guest  bool   // it was there before us: what it wrote before is nothing to us, and its removal the Keeper's
+
+	ended chan struct{}           // closed when the container has ended
+	in    *os.File                // our input on its way to the container, the same for a second attachment
+	leave context.CancelCauseFunc // stops waiting for the container
 }
 
-// run starts the container and returns its exit code.
-func (f *foreground) run(ctx context.Context) (code int, err error) {
+// errDetached is the end of a command whose user has left the container alone.
+var errDetached = errors.New("detached")
+
+// run starts the container and returns its exit code; errDetached where the user left it before its end.
+func (f *foreground) run(ctx context.Context, start func(context.Context) error) (code int, err error) {
 	if f.shim, err = f.n.Shim(ctx); err != nil {
-		return 0, errors.Join(err, f.n.Engine.Remove(ctx, f.c, true))
+		if f.c.Spec.Remove {
+			err = errors.Join(err, f.n.Engine.Remove(ctx, f.c, true, true))
+		}
+		return 0, err
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH)
 	defer signal.Stop(signals)
-	if err := f.n.Engine.Start(ctx, f.c); err != nil {
-		return 0, startFailed(ctx, f.n, f.c, err)
+	if err := start(ctx); err != nil {
+		return 0, err
 	}
 	restore, err := f.raw()
 	if err != nil {
@@ -51,10 +63,16 @@ func (f *foreground) run(ctx context.Context) (code int, err error) {
 	err = run.With(ctx, func(s *run.Scope) error {
 		defer s.Stop()
 		written := make(chan struct{})
+		waiting, leave := context.WithCancelCause(s.Context())
+		defer leave(nil)
+		f.leave = leave
 		s.Go("streams", func(ctx context.Context) error { defer close(written); return f.streams(ctx) })
 		s.Go("signals", func(ctx context.Context) error { return f.signals(ctx, signals) })
-		last, err = f.wait(s.Context())
+		last, err = f.wait(waiting)
 		close(f.ended)
+		if errors.Is(context.Cause(waiting), errDetached) {
+			return errDetached
+		}
 		if err != nil {
 			return err
 		}
@@ -70,11 +88,16 @@ func (f *foreground) run(ctx context.Context) (code int, err error) {
 	if errors.Is(err, errDown) {
 		return 0, exitError{exitKilled, err}
 	}
+	if errors.Is(err, errDetached) {
+		restore()
+		fmt.Fprintf(f.e.err, "\ndetached from %s; `minato attach %s` returns to it\n", f.c.Spec.Name, f.c.Spec.Name)
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}
-	if f.c.Spec.Remove {
-		err = f.n.Engine.Remove(ctx, last, true)
+	if f.c.Spec.Remove && !f.guest {
+		err = f.n.Engine.Remove(ctx, last, true, true)
 	}
 	if last.Reason == "OOMKilled" {
 		fmt.Fprintln(f.e.err, "minato: the container had used up its memory and was killed")
@@ -131,7 +154,7 @@ func (f *foreground) next(ctx context.Context) (*cluster.Node, error) {
 // raw makes the user's terminal pass every key on.
 func (f *foreground) raw() (restore func(), err error) {
 	in := int(os.Stdin.Fd())
-	if !f.c.Spec.TTY || !f.c.Spec.Interactive || !term.IsTerminal(in) {
+	if !f.c.Spec.TTY || !f.c.Spec.Interactive || f.noIn || !term.IsTerminal(in) {
 		return func() {}, nil
 	}
 	old, err := term.MakeRaw(in)
@@ -152,8 +175,10 @@ func (f *foreground) streams(ctx context.Context) error {
 			return nil
 		case errors.Is(err, shim.ErrUnavailable):
 			continue // the shim was replaced
-		case errors.Is(err, shim.ErrMissed) && f.c.Spec.TTY:
+		case errors.Is(err, shim.ErrMissed) && (f.c.Spec.TTY || f.guest):
 			continue // from now on then: what went over a screen is gone
+		case f.guest && errors.Is(err, shim.ErrNotFound):
+			return nil
 		case errors.Is(err, shim.ErrNotFound), errors.Is(err, shim.ErrMissed):
 			return f.fromLog(ctx)
 		}
@@ -181,14 +206,14 @@ func (f *foreground) attach(ctx context.Context, output bool) error {
 			s.Go("output", func(context.Context) error { defer r.Close(); return copyAll(o.to, r) })
 		}
 		defer closeFiles(io3.Out, io3.Err)
-		if f.c.Spec.Interactive {
+		if f.c.Spec.Interactive && !f.noIn {
 			if f.in == nil {
 				r, w, err := os.Pipe()
 				if err != nil {
 					return err
 				}
 				f.in = r
-				input(ctx, w)
+				f.input(ctx, w)
 			}
 			io3.In = f.in
 		}
@@ -206,10 +231,16 @@ func copyAll(to io.Writer, from *os.File) error {
 }
 
 // input copies our standard input to w. Nobody waits for it: a read of a terminal ends with the process.
-func input(ctx context.Context, w *os.File) {
+func (f *foreground) input(ctx context.Context, w *os.File) {
+	keys, leave := f.detach, f.leave
+	if !f.c.Spec.TTY {
+		keys = nil
+	}
 	run.NewScope(ctx).Go("input", func(context.Context) error {
 		defer w.Close()
-		_, _ = io.Copy(w, os.Stdin) // the end of either side is the end of it
+		if copyUntil(w, os.Stdin, keys) { // else the end of either side is the end of it
+			leave(errDetached)
+		}
 		return nil
 	})
 }
@@ -230,7 +261,7 @@ func (f *foreground) fromLog(ctx context.Context) error {
 				return cluster.Log(ctx, w, f.c.Log, cluster.LogOptions{Stream: stream}, f.ended)
 			})
 		}
-		if f.c.Spec.Interactive {
+		if f.c.Spec.Interactive && !f.noIn {
 			s.Go("input", func(ctx context.Context) error {
 				if err := f.attach(ctx, false); !errors.Is(err, shim.ErrNotFound) {
 					return err
@@ -254,6 +285,10 @@ func (f *foreground) signals(ctx context.Context, signals <-chan os.Signal) erro
 			if sig == syscall.SIGWINCH {
 				f.resize(ctx)
 				continue
+			}
+			if !f.signal {
+				f.leave(errDetached)
+				return nil
 			}
 			if err := f.shim.Signal(ctx, f.c.ID, sig, false); err != nil && !errors.Is(err, shim.ErrNotFound) {
 				return err

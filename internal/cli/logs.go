@@ -17,7 +17,8 @@ func (e *env) logs() *cobra.Command {
 	follow, o, tail := false, cluster.LogOptions{}, int64(-1)
 	c := &cobra.Command{
 		Use: "logs CONTAINER", Short: "Show what a container of `minato run` has written", Args: exactly(1, "CONTAINER"),
-		Example: "  minato logs web\n  minato logs -f --tail 10 web",
+		ValidArgsFunction: e.completeContainers(nil),
+		Example:           "  minato logs web\n  minato logs -f --tail 10 web",
 		RunE: func(c *cobra.Command, args []string) error {
 			if tail >= 0 {
 				o.Tail = &tail

@@ -59,7 +59,7 @@ type psEntry struct {
 func (e *env) psJSON(list []container.Container) error {
 	out := []psEntry{}
 	for _, c := range list {
-		p := psEntry{ID: c.ID, Name: c.Spec.Name, Image: c.Spec.Image, ImageID: c.Spec.ImageID, State: state(c), IP: c.IP, Command: c.Spec.Command, Ports: ports(c),
+		p := psEntry{ID: c.Handle(), Name: c.Spec.Name, Image: c.Spec.Image, ImageID: c.Spec.ImageID, State: state(c), IP: c.IP, Command: c.Spec.Command, Ports: ports(c),
 			Reason: c.Reason, Restarts: int(c.Attempt), Created: c.Created, Started: c.Started, Finished: c.Finished}
 		if c.Exited() {
 			p.ExitCode = &c.ExitCode
@@ -90,7 +90,7 @@ func ports(c container.Container) []string {
 func (e *env) psTable(list []container.Container, quiet bool, now time.Time) error {
 	if quiet {
 		for _, c := range list {
-			fmt.Fprintln(e.out, c.ID)
+			fmt.Fprintln(e.out, c.Handle())
 		}
 		return nil
 	}
@@ -101,7 +101,7 @@ func (e *env) psTable(list []container.Container, quiet bool, now time.Time) err
 		if len(command) > 24 {
 			command = command[:22] + `…"`
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s ago\t%s\t%s\t%s\n", short(c.ID), c.Spec.Image, command, ago(now.Sub(c.Created)), statusOf(c, now), strings.Join(ports(c), ", "), c.Spec.Name)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s ago\t%s\t%s\t%s\n", short(c.Handle()), c.Spec.Image, command, ago(now.Sub(c.Created)), statusOf(c, now), strings.Join(ports(c), ", "), c.Spec.Name)
 	}
 	return w.Flush()
 }

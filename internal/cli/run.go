@@ -28,13 +28,17 @@ const (
 // runFlags are the flags of `minato run`, as the user wrote them.
 type runFlags struct {
 	spec                  container.Spec
+	detach                detachKeys
 	ports, volumes, env   []string
+	mounts                []string
+	only                  bool // make it, and do not start it
 	envFiles, add, drop   []string
 	memory, restart, pull string
 }
 
-func (e *env) run() *cobra.Command {
-	f := &runFlags{}
+func (e *env) run() *cobra.Command { return e.runVerb(&runFlags{}) }
+
+func (e *env) runVerb(f *runFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [flags] IMAGE [COMMAND [ARG...]]",
 		Short: "Run one container, with or without a cluster",
@@ -45,6 +49,7 @@ or does not exist. An image that is not here is pulled.`,
 		Example: `  minato run --rm busybox echo hello
   minato run --rm -it -v $PWD:/src -w /src busybox sh
   minato run -d --name web -p 8080:80 --memory 64m nginx
+  minato run -d -v data:/var/lib/data --restart unless-stopped db
   minato run -d --restart on-failure:3 worker`,
 		Args: func(c *cobra.Command, args []string) error { return ours(atLeast(1, "IMAGE")(c, args)) },
 		RunE: func(c *cobra.Command, args []string) error {
@@ -67,6 +72,17 @@ or does not exist. An image that is not here is pulled.`,
 	return c
 }
 
+// create is run without the start: `minato start` is the rest of it.
+func (e *env) create() *cobra.Command {
+	f := &runFlags{only: true}
+	f.spec.Detached, f.spec.Later = true, true
+	c := e.runVerb(f)
+	c.Use, c.Short = "create [flags] IMAGE [COMMAND [ARG...]]", "Make a container, and leave its start to `minato start`"
+	c.Long = "Make a container with all flags of `minato run`, and print its id. Files can be copied into it before `minato start` runs it."
+	c.Example = "  minato create --name db -v data:/var/lib/data db\n  minato cp db.conf db:/etc/ && minato start db"
+	return c
+}
+
 // ours marks an error of this command, to be told from the container's.
 func ours(err error) error {
 	if err == nil {
@@ -80,15 +96,18 @@ func (f *runFlags) bind(c *cobra.Command) {
 	fl.SetInterspersed(false) // what follows IMAGE is the container's
 	fl.BoolVarP(&s.Interactive, "interactive", "i", false, "keep the standard input open")
 	fl.BoolVarP(&s.TTY, "tty", "t", false, "give it a terminal")
-	fl.BoolVarP(&s.Detached, "detach", "d", false, "leave it running in the background and print its id")
+	if !f.only {
+		fl.BoolVarP(&s.Detached, "detach", "d", false, "leave it running in the background and print its id")
+	}
 	fl.BoolVar(&s.Remove, "rm", false, "remove it when it has ended")
 	fl.StringVar(&s.Name, "name", "", "name (default: one of ours)")
 	fl.StringArrayVarP(&f.ports, "publish", "p", nil, "open a port of the host: [IP:]HOST:CONTAINER[/udp]")
-	fl.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a directory of the host: HOST:CONTAINER[:ro]")
+	fl.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a directory of the host, or a volume: HOST:CONTAINER[:ro], NAME:CONTAINER[:ro]")
+	fl.StringArrayVar(&f.mounts, "mount", nil, "the same at length: type=bind|volume,source=...,target=...[,readonly]")
 	fl.StringArrayVarP(&f.env, "env", "e", nil, "variable: NAME=VALUE, or NAME for the one here")
 	fl.StringArrayVar(&f.envFiles, "env-file", nil, "file of variables, one a line")
 	fl.StringVarP(&s.WorkDir, "workdir", "w", "", "working directory")
-	fl.StringVarP(&s.User, "user", "u", "", "user: NAME, UID or UID:GID")
+	fl.StringVarP(&s.User, "user", "u", "", "user: USER[:GROUP], names or numbers")
 	fl.StringVar(&s.Entrypoint, "entrypoint", "", "program in place of the image's")
 	fl.StringVar(&s.Hostname, "hostname", "", "host name (default: the name)")
 	fl.StringVar(&s.Network, "network", "bridge", "bridge, host or none")
@@ -101,6 +120,7 @@ func (f *runFlags) bind(c *cobra.Command) {
 	fl.BoolVar(&s.Privileged, "privileged", false, "no isolation from the host's devices and kernel")
 	fl.StringVar(&f.restart, "restart", "no", "no, on-failure[:N], always or unless-stopped; needs --detach")
 	fl.StringVar(&f.pull, "pull", "missing", "when to pull the image: missing, always or never")
+	f.detach.bind(c)
 }
 
 // complete reads what the flags say into the Spec.
@@ -126,7 +146,14 @@ func (f *runFlags) complete(args []string) error {
 		}
 		s.Volumes = append(s.Volumes, volume)
 	}
-	return errors.Join(f.readEnv(), f.limits(), f.check())
+	for _, m := range f.mounts {
+		volume, err := container.ParseMount(m)
+		if err != nil {
+			return fmt.Errorf("--mount: %w", err)
+		}
+		s.Volumes = append(s.Volumes, volume)
+	}
+	return errors.Join(f.readEnv(), f.limits(), f.detach.parse(), f.check())
 }
 
 func (f *runFlags) limits() (err error) {

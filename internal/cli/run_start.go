@@ -6,7 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
+	"path"
+	"slices"
 	"strings"
 
 	"minato.dev/minato/internal/cluster"
@@ -26,6 +29,7 @@ func (e *env) runContainer(ctx context.Context, f *runFlags) error {
 	}
 	s := f.spec
 	s.ImageID, s.Command = d.ID, shown(f.spec, d)
+	s.Volumes = withImages(s.Volumes, d.Config.Volumes)
 	if len(s.Command) == 0 {
 		return fmt.Errorf("the image %s says no command: give one after its name", s.Image)
 	}
@@ -37,15 +41,19 @@ func (e *env) runContainer(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.only {
+		fmt.Fprintln(e.out, c.Handle())
+		return nil
+	}
 	if s.Detached {
 		if err := n.Engine.Start(ctx, c); err != nil {
 			return startFailed(ctx, n, c, err)
 		}
-		fmt.Fprintln(e.out, c.ID)
+		fmt.Fprintln(e.out, c.Handle())
 		return nil
 	}
-	fg := &foreground{e: e, n: n, c: c}
-	code, err := fg.run(ctx)
+	fg := &foreground{e: e, n: n, c: c, detach: f.detach.keys, signal: true}
+	code, err := fg.run(ctx, func(ctx context.Context) error { return startOr(ctx, n, c, n.Engine.Start(ctx, c)) })
 	n = fg.n
 	if err == nil && code != 0 {
 		err = exitError{code, nil}
@@ -53,9 +61,19 @@ func (e *env) runContainer(ctx context.Context, f *runFlags) error {
 	return err
 }
 
+// withImages adds the volumes that the image asks for and the user has not given: they have no name.
+func withImages(given []container.Volume, asked map[string]struct{}) []container.Volume {
+	for _, at := range slices.Sorted(maps.Keys(asked)) {
+		if !slices.ContainsFunc(given, func(v container.Volume) bool { return path.Clean(v.Container) == path.Clean(at) }) {
+			given = append(given, container.Volume{Container: at, Anonymous: true})
+		}
+	}
+	return given
+}
+
 // create finds a free name where the user gave none.
 func create(ctx context.Context, n *cluster.Node, s container.Spec) (container.Container, error) {
-	nonce := make([]byte, 8)
+	nonce := make([]byte, 32)
 	if _, err := rand.Read(nonce); err != nil {
 		return container.Container{}, err
 	}
@@ -73,10 +91,18 @@ func create(ctx context.Context, n *cluster.Node, s container.Spec) (container.C
 	return container.Container{}, errors.New("no free name was found: give one with --name")
 }
 
+// startOr is startFailed where err is one.
+func startOr(ctx context.Context, n *cluster.Node, c container.Container, err error) error {
+	if err != nil {
+		err = startFailed(ctx, n, c, err)
+	}
+	return err
+}
+
 // startFailed says what went wrong in the words and codes of docker; a container with --rm leaves nothing.
 func startFailed(ctx context.Context, n *cluster.Node, c container.Container, err error) error {
 	if c.Spec.Remove {
-		err = errors.Join(err, n.Engine.Remove(ctx, c, true))
+		err = errors.Join(err, n.Engine.Remove(ctx, c, true, true))
 	}
 	text, code := err.Error(), exitOurs
 	switch {

@@ -162,7 +162,7 @@ func (a *assembly) keeper(c *cri.Client) *container.Keeper {
 
 // engine makes containers through c.
 func (p Paths) engine(id Identity, c *cri.Client) *container.Engine {
-	return &container.Engine{Runtime: c.RuntimeServiceClient, Cgroup: id.cgroup() + "/run", Logs: p.runLogs()}
+	return &container.Engine{Runtime: c.RuntimeServiceClient, Cgroup: id.cgroup() + "/run", Logs: p.runLogs(), Volumes: container.Volumes(p.volumes())}
 }
 
 // Node is a connection to whoever serves the node of a data directory.

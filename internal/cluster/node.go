@@ -80,6 +80,7 @@ func (n *node) run(ctx context.Context, ready func()) error {
 		}
 		s.Go("cri client", func(ctx context.Context) error { <-ctx.Done(); return n.cri.Close() })
 		n.keeper = n.a.keeper(n.cri)
+		n.keeper.Revive = n.visitors == nil // a host comes with any command: `minato start --by-policy` is for it
 		s.Go("containers", n.keeper.Run)
 		s.Go("local socket", func(ctx context.Context) error {
 			return local{images, server.ImageInUse, &n.a.tokens, n.visitors}.run(ctx, n.a.paths.LocalSocket())

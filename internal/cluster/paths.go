@@ -20,6 +20,7 @@ func (p Paths) Manifests() string       { return filepath.Join(p.Data, manifests
 func (p Paths) HostLog() string { return filepath.Join(p.Data, "log", "host.log") }
 
 func (p Paths) runLogs() string  { return filepath.Join(p.Data, "log", "run") } // of `minato run`
+func (p Paths) volumes() string  { return filepath.Join(p.Data, "volumes") }    // of `minato run`
 func (p Paths) etcd() string     { return filepath.Join(p.Data, "etcd") }
 func (p Paths) runtime() string  { return filepath.Join(p.Data, "runtime") }
 func (p Paths) network() string  { return filepath.Join(p.Data, "network") }

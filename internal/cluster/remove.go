@@ -13,7 +13,7 @@ import (
 )
 
 // own are the names that a cluster makes in its data directory. Only these are ever removed from it.
-var own = []string{"admin.kubeconfig", "bin", "build", "cluster.json", "etcd", "images", "kubelet", "lock", "log", "network", "pki", "runtime"}
+var own = []string{"admin.kubeconfig", "bin", "build", "cluster.json", "etcd", "images", "kubelet", "lock", "log", "network", "pki", "runtime", "volumes"}
 
 // early are those that are there before the identity is. lost+found is that of a disk of its own.
 var early = []string{"lock", "log", manifests, "lost+found"}

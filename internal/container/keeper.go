@@ -21,6 +21,8 @@ import (
 type Keeper struct {
 	Engine *Engine
 	Log    *slog.Logger
+	// Revive has those run again that an earlier boot left with such a policy.
+	Revive bool
 	// Changed, if not nil, is told when an end has been dealt with, so that Needed may be asked again.
 	Changed chan<- struct{}
 
@@ -154,18 +156,22 @@ func (k *Keeper) ended(ctx context.Context, c Container) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return k.Engine.Remove(ctx, c, true)
+		return k.Engine.Remove(ctx, c, true, true)
 	case c.Ready && k.again(c):
 		return k.restart(ctx, c)
 	case c.Ready:
 		return k.Engine.rest(ctx, c)
+	case k.Revive && k.Engine.WantedAfterBoot(c):
+		k.Log.Info("a container is started again", "container", c.Spec.Name)
+		_, err := k.Engine.again(ctx, c, how{counted: true})
+		return err
 	}
 	return nil
 }
 
 // again decides whether the container is to be started once more.
 func (k *Keeper) again(c Container) bool {
-	if _, err := os.Stat(k.Engine.stoppedFile(c.Spec.Name)); err == nil {
+	if k.Engine.Stopped(c) {
 		return false
 	}
 	r := c.Spec.Restart
@@ -173,6 +179,12 @@ func (k *Keeper) again(c Container) bool {
 		return r.Most == 0 || int(c.Attempt) < r.Most
 	}
 	return r.Always
+}
+
+// WantedAfterBoot reports whether c does not run although its policy wants it to, unless a user stopped it: so it is after
+// a reboot or `minato down`.
+func (e *Engine) WantedAfterBoot(c Container) bool {
+	return c.Exited() && !c.Ready && c.Spec.Restart.Always && !e.Stopped(c)
 }
 
 // restart makes the sandbox's next container after a pause that grows while it keeps ending.
@@ -183,7 +195,8 @@ func (k *Keeper) restart(ctx context.Context, c Container) error {
 	if !k.again(c) { // stopped while we waited
 		return k.Engine.rest(ctx, c)
 	}
-	return k.Engine.restart(ctx, c)
+	_, err := k.Engine.again(ctx, c, how{counted: true})
+	return err
 }
 
 func (k *Keeper) pause(c Container) time.Duration {
@@ -195,25 +208,6 @@ func (k *Keeper) pause(c Container) time.Duration {
 	}
 	k.last[c.Sandbox] = pause
 	return pause
-}
-
-// restart puts a new container into the place of one that ended. Its log goes on; its writable layer is new.
-func (e *Engine) restart(ctx context.Context, c Container) error {
-	box, err := c.Spec.sandbox(e)
-	if err != nil {
-		return err
-	}
-	next, err := c.Spec.container(c.Attempt + 1)
-	if err != nil {
-		return err
-	}
-	made, err := e.Runtime.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: c.Sandbox, Config: next, SandboxConfig: box})
-	if err != nil {
-		return err
-	}
-	_, err = e.Runtime.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: made.ContainerId})
-	_, gone := e.Runtime.RemoveContainer(ctx, &cri.RemoveContainerRequest{ContainerId: c.ID})
-	return errors.Join(err, gone)
 }
 
 // Needed reports whether a container runs, or has ended, of which the Keeper has still to do something.

@@ -57,7 +57,7 @@ func (f *node) RunPodSandbox(_ context.Context, r *cri.RunPodSandboxRequest, _ .
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, b := range f.boxes {
-		if b.Metadata.Name == r.Config.Metadata.Name {
+		if b.Metadata.Name == r.Config.Metadata.Name && b.Metadata.Attempt == r.Config.Metadata.Attempt {
 			return nil, status.Error(codes.AlreadyExists, "exists")
 		}
 	}
@@ -80,14 +80,23 @@ func (f *node) RemovePodSandbox(_ context.Context, r *cri.RemovePodSandboxReques
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.boxes, r.PodSandboxId)
+	for id, of := range f.of {
+		if of == r.PodSandboxId {
+			delete(f.of, id)
+			delete(f.all, id)
+		}
+	}
 	return &cri.RemovePodSandboxResponse{}, nil
 }
 
-func (f *node) ListPodSandbox(context.Context, *cri.ListPodSandboxRequest, ...grpc.CallOption) (*cri.ListPodSandboxResponse, error) {
+func (f *node) ListPodSandbox(_ context.Context, r *cri.ListPodSandboxRequest, _ ...grpc.CallOption) (*cri.ListPodSandboxResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := &cri.ListPodSandboxResponse{}
 	for _, b := range f.boxes {
+		if want := r.GetFilter().GetLabelSelector()[Label]; want != "" && want != b.Labels[Label] {
+			continue
+		}
 		out.Items = append(out.Items, &cri.PodSandbox{Id: b.Id, Metadata: b.Metadata, Labels: b.Labels, Annotations: b.Annotations, State: b.State})
 	}
 	return out, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -63,44 +62,6 @@ func (p Port) mapping() *cri.PortMapping {
 		m.Protocol = cri.Protocol_UDP
 	}
 	return m
-}
-
-// Volume shows a directory or file of the host.
-type Volume struct {
-	Host      string `json:"host"`
-	Container string `json:"container"`
-	ReadOnly  bool   `json:"readOnly,omitempty"`
-}
-
-// ParseVolume reads HOST:CONTAINER[:ro|rw].
-func ParseVolume(text string) (v Volume, err error) {
-	parts := strings.Split(text, ":")
-	if len(parts) == 3 {
-		switch parts[2] {
-		case "ro":
-			v.ReadOnly = true
-		case "rw":
-		default:
-			return v, fmt.Errorf("volume %q: option %q: must be ro or rw", text, parts[2])
-		}
-		parts = parts[:2]
-	}
-	if len(parts) != 2 {
-		return v, fmt.Errorf("volume %q: must be HOST:CONTAINER[:ro], two absolute paths", text)
-	}
-	v.Host, v.Container = parts[0], parts[1]
-	if strings.HasPrefix(v.Host, ".") {
-		if v.Host, err = filepath.Abs(v.Host); err != nil {
-			return v, err
-		}
-	}
-	if !filepath.IsAbs(v.Host) {
-		return v, fmt.Errorf("volume %q: %q is no path, and named volumes are not built: give a directory of this machine", text, v.Host)
-	}
-	if !filepath.IsAbs(v.Container) || filepath.Clean(v.Container) == "/" {
-		return v, fmt.Errorf("volume %q: %q must be an absolute path other than /", text, v.Container)
-	}
-	return v, nil
 }
 
 var size = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*([bkmgt]?)(?:i?b)?$`)
@@ -166,4 +127,15 @@ func ParseCapability(name string) (string, error) {
 		return "", errors.New("capability: must not be empty")
 	}
 	return n, nil
+}
+
+// String is the policy in the words of ParseRestart, without the count.
+func (r Restart) String() string {
+	switch {
+	case r.Always:
+		return "always"
+	case r.OnFailure:
+		return "on-failure"
+	}
+	return "no"
 }

@@ -13,9 +13,13 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := func(s string) (any, error) { p, err := ParsePort(s); return p, err }
-	volume := func(s string) (any, error) { v, err := ParseVolume(s); return v, err }
+	shown := func(v Volume) string {
+		return fmt.Sprint(v, map[bool]string{true: " ro"}[v.ReadOnly], map[bool]string{true: " anonymous"}[v.Anonymous], map[bool]string{true: " nocopy"}[v.NoCopy], " "+v.Propagation)
+	}
+	volume := func(s string) (any, error) { v, err := ParseVolume(s); return strings.TrimSpace(shown(v)), err }
+	mount := func(s string) (any, error) { v, err := ParseMount(s); return strings.TrimSpace(shown(v)), err }
 	size := func(s string) (any, error) { n, err := ParseSize(s); return n, err }
-	restart := func(s string) (any, error) { r, err := ParseRestart(s); return r, err }
+	restart := func(s string) (any, error) { r, err := ParseRestart(s); return fmt.Sprint(r, " ", r.Most), err }
 	capability := func(s string) (any, error) { c, err := ParseCapability(s); return c, err }
 	name := func(s string) (any, error) { return s, CheckName(s) }
 	for _, c := range []struct {
@@ -30,14 +34,28 @@ func TestParse(t *testing.T) {
 		{port, "8080:80/sctp", "must be [IP:]HOST:CONTAINER"},
 		{port, "::1:80:80", "must be"},
 		{port, "x:80:80", "no IPv4 address"},
-		{volume, "/a:/b", "{/a /b false}"},
-		{volume, "/a:/b:ro", "{/a /b true}"},
-		{volume, ".:/b:rw", "{" + wd + " /b false}"},
-		{volume, "data:/b", "named volumes are not built"},
-		{volume, "/a", "must be HOST:CONTAINER"},
+		{volume, "/a:/b", "/a:/b"},
+		{volume, "/a:/b:ro", "/a:/b ro"},
+		{volume, ".:/b:rw", wd + ":/b"},
+		{volume, "./x:/b:ro,rslave", wd + "/x:/b ro rslave"},
+		{volume, "data:/b", "data:/b"},
+		{volume, "data:/b:nocopy", "data:/b nocopy"},
+		{volume, "/b", "/b anonymous"},
+		{volume, "/a:/b:nocopy", "option nocopy is for volumes with a name"},
+		{volume, "a/b:/b", "neither a path that begins with / or ./ nor a name"},
+		{volume, "a:b:c:d", "must be HOST:CONTAINER"},
 		{volume, "/a:b", "must be an absolute path"},
 		{volume, "/a:/", "must be an absolute path other than /"},
 		{volume, "/a:/b:z", `option "z"`},
+		{volume, "a", "must be an absolute path"},
+		{mount, "type=bind,source=/a,target=/b,readonly", "/a:/b ro"},
+		{mount, "src=data,dst=/b,volume-nocopy", "data:/b nocopy"},
+		{mount, "type=volume,dst=/b", "/b anonymous"},
+		{mount, "type=bind,source=a,target=/b", "must be an absolute path of this machine"},
+		{mount, "source=/a,target=/b", "a path wants type=bind"},
+		{mount, "type=tmpfs,target=/b", "must be bind or volume"},
+		{mount, "type=bind,source=/a,target=/b,bind-propagation=up", "must be rprivate"},
+		{mount, "destiny=/b", "is not understood"},
 		{size, "64m", "67108864"},
 		{size, "1.5g", "1610612736"},
 		{size, "512KiB", "524288"},
@@ -45,12 +63,12 @@ func TestParse(t *testing.T) {
 		{size, "10b", "10"},
 		{size, "lots", "must be a number with b, k, m or g"},
 		{size, "99999999999t", "too large"},
-		{restart, "", "{false false 0}"},
-		{restart, "no", "{false false 0}"},
-		{restart, "always", "{true false 0}"},
-		{restart, "unless-stopped", "{true false 0}"},
-		{restart, "on-failure", "{false true 0}"},
-		{restart, "on-failure:3", "{false true 3}"},
+		{restart, "", "no 0"},
+		{restart, "no", "no 0"},
+		{restart, "always", "always 0"},
+		{restart, "unless-stopped", "always 0"},
+		{restart, "on-failure", "on-failure 0"},
+		{restart, "on-failure:3", "on-failure 3"},
 		{restart, "on-failure:-1", "must be no, always"},
 		{restart, "sometimes", "must be no, always"},
 		{capability, "cap_net_admin", "NET_ADMIN"},
@@ -79,7 +97,7 @@ func FuzzParse(f *testing.F) {
 		if p, err := ParsePort(s); err == nil && (p.Host == 0 || p.Container == 0) {
 			t.Errorf("%q: %+v", s, p)
 		}
-		if v, err := ParseVolume(s); err == nil && (v.Host[0] != '/' || v.Container[0] != '/') {
+		if v, err := ParseVolume(s); err == nil && (!v.named() && v.Host[0] != '/' || v.Container[0] != '/') {
 			t.Errorf("%q: %+v", s, v)
 		}
 		if n, err := ParseSize(s); err == nil && n < 0 {

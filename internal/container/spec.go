@@ -2,12 +2,11 @@ package container
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
@@ -28,6 +27,7 @@ type Spec struct {
 	Interactive bool     `json:"interactive,omitempty"`
 	TTY         bool     `json:"tty,omitempty"`
 	Detached    bool     `json:"detached,omitempty"`
+	Later       bool     `json:"later,omitempty"` // made without a start
 	Remove      bool     `json:"remove,omitempty"`
 	Privileged  bool     `json:"privileged,omitempty"`
 	ReadOnly    bool     `json:"readOnly,omitempty"`
@@ -41,7 +41,9 @@ type Spec struct {
 	Restart     Restart  `json:"restart"`
 	// Owner is the command that waits for the end of a container that is not detached, and removes it.
 	Owner Process `json:"owner"`
-	// Nonce makes two equal wishes two.
+	// Created is when the user asked for it; starts make it anew.
+	Created time.Time `json:"created,omitzero"`
+	// Nonce makes two equal wishes two. It is the id that users see, 64 hexadecimal digits, and names the writable layer.
 	Nonce string `json:"nonce"`
 }
 
@@ -69,14 +71,14 @@ var (
 	readonly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
-// sandbox is s as the runtime takes it. Equal names exclude each other, since metadata are unique.
-func (s Spec) sandbox(e *Engine) (*cri.PodSandboxConfig, error) {
+// sandbox is s as the runtime takes it, for the turn-th time.
+func (s Spec) sandbox(e *Engine, turn uint32) (*cri.PodSandboxConfig, error) {
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
 	c := &cri.PodSandboxConfig{
-		Metadata: &cri.PodSandboxMetadata{Name: s.Name, Namespace: namespace, Uid: namespace + "-" + s.Name},
+		Metadata: &cri.PodSandboxMetadata{Name: s.Name, Namespace: namespace, Uid: namespace + "-" + s.Name, Attempt: turn},
 		Hostname: s.hostname(), LogDirectory: e.logDir(s.Name),
 		Labels: map[string]string{Label: s.Name}, Annotations: map[string]string{specKey: string(raw)},
 		Linux: &cri.LinuxPodSandboxConfig{CgroupParent: e.cgroup(s.Name), SecurityContext: &cri.LinuxSandboxSecurityContext{
@@ -96,6 +98,7 @@ const (
 	noNetwork  = "minato.dev/no-network"
 	keepEarly  = "minato.dev/keep-early-output"
 	logMaxSize = "minato.dev/log-max-size"
+	layer      = "minato.dev/layer"
 )
 
 func (s Spec) hostname() string {
@@ -117,7 +120,7 @@ func (s Spec) namespaces() *cri.NamespaceOption {
 }
 
 // container is s's container, the attempt-th in its sandbox.
-func (s Spec) container(attempt uint32) (*cri.ContainerConfig, error) {
+func (s Spec) container(attempt uint32, attached bool) *cri.ContainerConfig {
 	c := &cri.ContainerConfig{
 		Metadata: &cri.ContainerMetadata{Name: "main", Attempt: attempt},
 		Image:    &cri.ImageSpec{Image: s.ImageID, UserSpecifiedImage: s.Image}, Args: s.Args, WorkingDir: s.WorkDir, LogPath: logName,
@@ -128,8 +131,11 @@ func (s Spec) container(attempt uint32) (*cri.ContainerConfig, error) {
 	if s.Entrypoint != "" {
 		c.Command = []string{s.Entrypoint}
 	}
-	if !s.Detached {
+	if attached {
 		c.Annotations[keepEarly] = "true"
+	}
+	if !s.Remove && s.Nonce != "" { // one that is removed at its end is not started again
+		c.Annotations[layer] = s.Nonce
 	}
 	if s.TTY && !slices.ContainsFunc(s.Env, func(kv string) bool { return strings.HasPrefix(kv, "TERM=") }) {
 		c.Envs = append(c.Envs, &cri.KeyValue{Key: "TERM", Value: []byte("xterm")})
@@ -139,9 +145,10 @@ func (s Spec) container(attempt uint32) (*cri.ContainerConfig, error) {
 		c.Envs = append(c.Envs, &cri.KeyValue{Key: k, Value: []byte(v)})
 	}
 	for _, v := range s.Volumes {
-		c.Mounts = append(c.Mounts, &cri.Mount{HostPath: v.Host, ContainerPath: v.Container, Readonly: v.ReadOnly})
+		c.Mounts = append(c.Mounts, v.mount())
 	}
-	return c, s.setUser(c.Linux.SecurityContext)
+	s.setUser(c.Linux.SecurityContext)
+	return c
 }
 
 func (s Spec) resources() *cri.LinuxContainerResources {
@@ -163,26 +170,25 @@ func (s Spec) security() *cri.LinuxContainerSecurityContext {
 	return c
 }
 
-// setUser reads "user", "uid" and "uid:gid".
-func (s Spec) setUser(c *cri.LinuxContainerSecurityContext) error {
+// setUser reads USER[:GROUP], names or numbers.
+func (s Spec) setUser(c *cri.LinuxContainerSecurityContext) {
 	if s.User == "" {
-		return nil
+		return
 	}
 	who, group, _ := strings.Cut(s.User, ":")
+	gid, err := strconv.ParseUint(group, 10, 32)
+	switch {
+	case group != "" && err != nil:
+		c.RunAsUsername = s.User // the runtime looks a group's name up in the image
+		return
+	case group != "":
+		c.RunAsGroup = &cri.Int64Value{Value: int64(gid)}
+	}
 	if n, err := strconv.ParseUint(who, 10, 32); err == nil {
 		c.RunAsUser = &cri.Int64Value{Value: int64(n)}
 	} else {
 		c.RunAsUsername = who
 	}
-	if group == "" {
-		return nil
-	}
-	n, err := strconv.ParseUint(group, 10, 32)
-	if err != nil {
-		return fmt.Errorf("user %q: the group must be a number", s.User)
-	}
-	c.RunAsGroup = &cri.Int64Value{Value: int64(n)}
-	return nil
 }
 
 // readSpec finds the Spec in a sandbox's annotations.
@@ -193,8 +199,6 @@ func readSpec(annotations map[string]string) (s Spec, err error) {
 
 const logName = "container.log"
 
-func sortedByName(m map[string]Container) []Container {
+func newestFirst(m map[string]Container) []Container {
 	return slices.SortedFunc(maps.Values(m), func(a, b Container) int { return b.Created.Compare(a.Created) })
 }
-
-func within(dir, name string) string { return filepath.Join(dir, filepath.Base(name)) }
