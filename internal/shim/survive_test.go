@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"minato.dev/minato/internal/shim"
 )
 
@@ -103,6 +105,45 @@ func TestKillKeeper(t *testing.T) {
 		kill9(old)
 		eventually(t, "a new keeper", func() bool { return n.info().KeeperPid != old })
 	})
+}
+
+// TestForeignParentMayBeLate: when the keeper has died, containers are children of whoever adopts orphans, who may ask for
+// their status late; here it is this process, which never does.
+func TestForeignParentMayBeLate(t *testing.T) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	n, ctx := newNode(t), ctxFor(t)
+	exits, dies := n.start(nil, sh("until test -e /go; do sleep 0.01; done; exit 7")...), n.start(nil, sh("exec sleep 1000")...)
+	states, _, err := n.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := n.info().KeeperPid
+	kill9(old)
+	eventually(t, "a new keeper", func() bool { return n.info().KeeperPid != old })
+	if err := os.WriteFile(filepath.Join(n.rootfs, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Signal(ctx, dies.ID, syscall.SIGKILL, false); err != nil {
+		t.Fatal(err)
+	}
+	if st := n.wait(exits.ID); st.ExitCode != 7 || st.Reason != "" {
+		t.Errorf("one that exits: %+v", st)
+	}
+	if st := n.wait(dies.ID); st.Signal != syscall.SIGKILL || st.ExitCode != 137 || st.Reason != "" {
+		t.Errorf("one that is killed: %+v", st)
+	}
+	for _, st := range states { // they were ours all the time
+		if _, err := unix.Wait4(st.Pid, nil, unix.WNOHANG, nil); err != nil {
+			t.Errorf("%s was reaped by somebody else: %v", st.ID, err)
+		}
+	}
 }
 
 // checkHoled demands every line at most once and in order, the last one too, and at most one hole a stream, with at most

@@ -24,13 +24,31 @@ func ExitOf(pidfd int) (Exit, error) {
 	if info.Mask&unix.PIDFD_INFO_EXIT == 0 {
 		return Exit{}, ErrNoStatus
 	}
-	status := syscall.WaitStatus(info.Exit_code)
+	return exitOf(syscall.WaitStatus(info.Exit_code)), nil
+}
+
+func exitOf(status syscall.WaitStatus) Exit {
 	x := Exit{When: time.Now(), Code: status.ExitStatus()}
 	if status.Signaled() {
 		x.Signal = status.Signal()
 		x.Code = 128 + int(x.Signal)
 	}
-	return x, nil
+	return x
+}
+
+// UnreapedExit returns the exit status of a process that is dead and whose parent, somebody else, has not asked for it yet:
+// some take seconds. The caller knows that all its threads have ended. ErrNoStatus where there is no such process, or the
+// kernel would not show it to us: it shows 0 then.
+func UnreapedExit(pid int, startTime uint64) (Exit, error) {
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &caps[0]); err != nil {
+		return Exit{}, fmt.Errorf("%w: %w", ErrNoStatus, err)
+	}
+	p, err := Stat(pid)
+	if err != nil || p.StartTime != startTime || !p.Zombie || caps[0].Effective&(1<<unix.CAP_SYS_PTRACE) == 0 {
+		return Exit{}, ErrNoStatus
+	}
+	return exitOf(p.Status), nil
 }
 
 // A Process is what /proc/PID/stat tells.
@@ -38,6 +56,7 @@ type Process struct {
 	StartTime uint64
 	Parent    int
 	Zombie    bool
+	Status    syscall.WaitStatus // of a zombie
 }
 
 // Stat reads /proc/PID/stat.
@@ -48,12 +67,13 @@ func Stat(pid int) (Process, error) {
 	}
 	s := string(b)
 	f := strings.Fields(s[strings.LastIndexByte(s, ')')+1:])
-	if len(f) < 20 {
+	if len(f) < 50 {
 		return Process{}, fmt.Errorf("stat of pid %d has %d fields", pid, len(f))
 	}
 	parent, err1 := strconv.Atoi(f[1])
 	start, err2 := strconv.ParseUint(f[19], 10, 64)
-	return Process{StartTime: start, Parent: parent, Zombie: f[0] == "Z" || f[0] == "X"}, errors.Join(err1, err2)
+	status, err3 := strconv.ParseUint(f[49], 10, 32)
+	return Process{StartTime: start, Parent: parent, Zombie: f[0] == "Z", Status: syscall.WaitStatus(status)}, errors.Join(err1, err2, err3)
 }
 
 // OpenPid returns a pidfd of exactly the process that started at startTime; unix.ESRCH if it no longer exists.

@@ -73,7 +73,7 @@ func (s *Supervisor) watchPidfd(w *watch) {
 		if ev&unix.EPOLLHUP != 0 {
 			s.reaped(w)
 		} else if w.orphan {
-			s.lookLater(w)
+			s.died(w)
 		}
 	})
 	if err != nil {
@@ -122,8 +122,14 @@ func (s *Supervisor) reaped(w *watch) {
 	s.settle(w, hold.Exit{Code: 255, When: time.Now()}, lost)
 }
 
-// lookLater gives the keeper, or the foreign parent, a moment to reap.
-func (s *Supervisor) lookLater(w *watch) {
+// died settles a process that its foreign parent has not reaped yet, or gives that a moment.
+func (s *Supervisor) died(w *watch) {
+	if x, err := hold.UnreapedExit(w.pid, w.start); err == nil {
+		if s.unwatch(w) {
+			s.settle(w, x, "")
+		}
+		return
+	}
 	time.AfterFunc(10*time.Second, func() { s.reaped(w) })
 }
 
