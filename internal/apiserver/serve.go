@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"minato.dev/minato/internal/h2"
 	"minato.dev/minato/internal/run"
 )
 
@@ -70,7 +71,6 @@ func (s *Server) endWatches() {
 func (s *Server) Serve(ctx context.Context, l net.Listener, tlsConfig *tls.Config) error {
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 32 * time.Second, IdleTimeout: 90 * time.Second, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
-	srv.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 250}
 	if tlsConfig != nil {
 		srv.TLSConfig = tlsConfig.Clone()
 		srv.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
@@ -78,6 +78,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, tlsConfig *tls.Confi
 		srv.TLSConfig.DynamicRecordSizingDisabled = true
 	}
 	return run.With(ctx, func(scope *run.Scope) error {
+		h2.New(scope, h2.Config{MaxStreams: 250, MaxHeader: srv.MaxHeaderBytes, HeaderTime: srv.ReadHeaderTimeout, IdleTime: srv.IdleTimeout,
+			Log: s.log}).Attach(srv)
 		scope.Go("drain", func(ctx context.Context) error {
 			<-ctx.Done()
 			s.endWatches()

@@ -26,24 +26,48 @@ func TestAnswers(t *testing.T) {
 		body    string
 		headers map[string]string
 	}{
-		"nothing":        {func(w http.ResponseWriter, r *http.Request) {}, "GET", 200, 0, "", map[string]string{"Content-Type": ""}},
-		"short":          {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") }, "GET", 200, 6, "<html>", map[string]string{"Content-Type": "text/html; charset=utf-8"}},
-		"in pieces":      {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "a"); fmt.Fprint(w, "b") }, "GET", 200, 2, "ab", nil},
-		"flushed":        {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "a"); w.(http.Flusher).Flush(); fmt.Fprint(w, "b") }, "GET", 200, -1, "ab", nil},
-		"long":           {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, long) }, "GET", 200, -1, long, nil},
-		"declared":       {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "262144"); fmt.Fprint(w, long) }, "GET", 200, 1 << 18, long, nil},
-		"HEAD short":     {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "abc") }, "HEAD", 200, 3, "", nil},
-		"HEAD long":      {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, long) }, "HEAD", 200, -1, "", nil},
-		"HEAD nothing":   {func(w http.ResponseWriter, r *http.Request) {}, "HEAD", 200, -1, "", nil},
-		"HEAD declared":  {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "77") }, "HEAD", 200, 77, "", nil},
-		"204":            {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204); wants(w, http.ErrBodyNotAllowed, "x") }, "GET", 204, 0, "", nil},
-		"304":            {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Etag", `"1"`); w.WriteHeader(304) }, "GET", 304, 0, "", map[string]string{"Etag": `"1"`}},
-		"too much":       {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "3"); wants(w, nil, "abc"); wants(w, http.ErrContentLength, "d") }, "GET", 200, 3, "abc", nil},
-		"encoded":        {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Encoding", "x"); fmt.Fprint(w, "abc") }, "GET", 200, 3, "abc", map[string]string{"Content-Type": ""}},
-		"two heads":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(201); w.WriteHeader(500) }, "GET", 201, 0, "", nil},
-		"head is copied": {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("A", "1"); w.WriteHeader(200); w.Header().Set("A", "2") }, "GET", 200, 0, "", map[string]string{"A": "1"}},
-		"no date twice":  {func(w http.ResponseWriter, r *http.Request) { w.Header()["Date"] = nil }, "GET", 200, 0, "", nil},
-		"connection's":   {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Connection", "keep-alive"); w.Header().Set("Bad\n", "x") }, "GET", 200, 0, "", map[string]string{"Connection": ""}},
+		"nothing":   {func(w http.ResponseWriter, r *http.Request) {}, "GET", 200, 0, "", map[string]string{"Content-Type": ""}},
+		"short":     {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") }, "GET", 200, 6, "<html>", map[string]string{"Content-Type": "text/html; charset=utf-8"}},
+		"in pieces": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "a"); fmt.Fprint(w, "b") }, "GET", 200, 2, "ab", nil},
+		"flushed": {func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "a")
+			w.(http.Flusher).Flush()
+			fmt.Fprint(w, "b")
+		}, "GET", 200, -1, "ab", nil},
+		"long": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, long) }, "GET", 200, -1, long, nil},
+		"declared": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "262144")
+			fmt.Fprint(w, long)
+		}, "GET", 200, 1 << 18, long, nil},
+		"HEAD short":    {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "abc") }, "HEAD", 200, 3, "", nil},
+		"HEAD long":     {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, long) }, "HEAD", 200, -1, "", nil},
+		"HEAD nothing":  {func(w http.ResponseWriter, r *http.Request) {}, "HEAD", 200, -1, "", nil},
+		"HEAD declared": {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "77") }, "HEAD", 200, 77, "", nil},
+		"204": {func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(204)
+			wants(w, http.ErrBodyNotAllowed, "x")
+		}, "GET", 204, 0, "", nil},
+		"304": {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Etag", `"1"`); w.WriteHeader(304) }, "GET", 304, 0, "", map[string]string{"Etag": `"1"`}},
+		"too much": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "3")
+			wants(w, nil, "abc")
+			wants(w, http.ErrContentLength, "d")
+		}, "GET", 200, 3, "abc", nil},
+		"encoded": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "x")
+			fmt.Fprint(w, "abc")
+		}, "GET", 200, 3, "abc", map[string]string{"Content-Type": ""}},
+		"two heads": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(201); w.WriteHeader(500) }, "GET", 201, 0, "", nil},
+		"head is copied": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("A", "1")
+			w.WriteHeader(200)
+			w.Header().Set("A", "2")
+		}, "GET", 200, 0, "", map[string]string{"A": "1"}},
+		"no date twice": {func(w http.ResponseWriter, r *http.Request) { w.Header()["Date"] = nil }, "GET", 200, 0, "", nil},
+		"connection's": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Connection", "keep-alive")
+			w.Header().Set("Bad\n", "x")
+		}, "GET", 200, 0, "", map[string]string{"Connection": ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sv := start(t, c.handler, nil)

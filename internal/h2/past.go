@@ -22,6 +22,15 @@ func (p *past) add(id uint32, how ending) {
 	p.next = (p.next + 1) % len(p.ids)
 }
 
+// reset notes that the client has given a stream up, too.
+func (p *past) reset(id uint32) {
+	for i, known := range p.ids {
+		if known == id {
+			p.how[i] = byPeer
+		}
+	}
+}
+
 func (p *past) of(id uint32) ending {
 	for i, known := range p.ids {
 		if known == id {

@@ -80,7 +80,7 @@ func (c *conn) onData(h head) error {
 	if h.stream == 0 {
 		return connError{protocolError, "DATA of no stream"}
 	}
-	if h.length > c.window {
+	if !c.takeWindow(h.length) {
 		return connError{flowControlError, "more than the connection's window"}
 	}
 	p := make([]byte, h.length)
@@ -98,7 +98,6 @@ func (c *conn) onData(h head) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.window -= h.length
 	st := c.streams[h.stream]
 	if st == nil || st.remoteEnded {
 		c.creditConn(h.length)
@@ -108,6 +107,16 @@ func (c *conn) onData(h head) error {
 		return streamError{h.stream, streamClosed, "DATA after the end"}
 	}
 	return st.onData(data, h.length, h.has(flagEndStream))
+}
+
+func (c *conn) takeWindow(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > c.window {
+		return false
+	}
+	c.window -= n
+	return true
 }
 
 // onData appends to the body. length counts for the windows, padding included.
@@ -187,7 +196,9 @@ func (c *conn) onReset(h head, p []byte) error {
 	if st := c.streams[h.stream]; st != nil {
 		st.forget(byPeer)
 		st.cut(errReset)
+		return nil
 	}
+	c.past.reset(h.stream)
 	return nil
 }
 
