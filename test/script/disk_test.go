@@ -1,10 +1,12 @@
 package script
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -34,6 +36,7 @@ func disk(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(ts.Exec("mount", "-o", "remount,abort", data))
 	case args[0] == "mend":
 		ts.Check(unix.Unmount(data, 0))
+		released(ts, ts.MkAbs("disk.img"))
 		_ = ts.Exec("e2fsck", "-p", ts.MkAbs("disk.img")) // 1 means that it mended something
 		ts.Check(ts.Exec("e2fsck", "-p", ts.MkAbs("disk.img")))
 		ts.Check(ts.Exec("mount", "-o", "loop", ts.MkAbs("disk.img"), data))
@@ -50,6 +53,24 @@ func disk(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.Remove(ballast))
 	default:
 		ts.Fatalf("disk %v: unknown", args)
+	}
+}
+
+// released waits until the file system on image is gone. An unmount does not say so: mount namespaces that others make just
+// then, of containers that start, have copies of all mounts for a moment, and whoever checks the disk meanwhile checks one
+// that is written to when the last copy goes.
+func released(ts *testscript.TestScript, image string) {
+	for end, pause := time.Now().Add(60*time.Second), 10*time.Millisecond; ; pause = min(2*pause, time.Second) {
+		out, err := exec.Command("losetup", "-n", "-O", "NAME", "-j", image).Output()
+		ts.Check(err)
+		if len(bytes.TrimSpace(out)) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("the disk is unmounted, and still used by %s", out)
+		}
+		ts.Logf("the disk is unmounted, and still used by %s", out)
+		<-time.After(pause)
 	}
 }
 
