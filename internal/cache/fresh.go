@@ -145,7 +145,7 @@ func (c *Cache) Fresh(ctx context.Context) (int64, error) {
 	return max(target, c.Revision()), nil
 }
 
-// Wrote tells the cache that the write with this revision has been acknowledged.
+// Wrote tells the cache that the write with this revision has been acknowledged, or that somebody has seen the state of it.
 func (c *Cache) Wrote(revision int64) {
 	for {
 		old := c.written.Load()
@@ -155,7 +155,8 @@ func (c *Cache) Wrote(revision int64) {
 	}
 }
 
-// Store is the store with every acknowledged write told to the cache: write through it and read your writes by Fresh.
+// Store is the store with everything told to the cache that its callers learn from it: write through it and read your writes by
+// Fresh. A refusal counts too: who was told that somebody else wrote must not read the state before that.
 func (c *Cache) Store() store.Store { return telling{c.store, c} }
 
 type telling struct {
@@ -164,10 +165,14 @@ type telling struct {
 }
 
 func (t telling) tell(revision int64, err error) (int64, error) {
-	if err == nil {
-		t.cache.Wrote(revision)
-	}
+	t.cache.Wrote(revision)
 	return revision, err
+}
+
+func (t telling) Get(ctx context.Context, key string) (kv store.KV, found bool, revision int64, err error) {
+	kv, found, revision, err = t.Store.Get(ctx, key)
+	t.cache.Wrote(revision)
+	return kv, found, revision, err
 }
 
 func (t telling) Create(ctx context.Context, key string, value []byte, ttl time.Duration) (int64, error) {

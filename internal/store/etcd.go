@@ -99,7 +99,7 @@ func (s *Etcd) Create(ctx context.Context, key string, value []byte, ttl time.Du
 		return 0, err
 	}
 	if !r.Succeeded {
-		return 0, fmt.Errorf("create %s: %w", key, ErrExists)
+		return r.Header.Revision, fmt.Errorf("create %s: %w", key, ErrExists)
 	}
 	return r.Header.Revision, nil
 }
@@ -164,7 +164,7 @@ func isAt(key string, expect int64) clientv3.Cmp {
 	return clientv3.Compare(clientv3.ModRevision(key), "=", expect)
 }
 
-// settled turns the answer of a conditional write into its revision or the conflict.
+// settled turns the answer of a conditional write into its revision, or the conflict and that of the state.
 func settled(r *clientv3.TxnResponse, key string, expect int64) (int64, error) {
 	if r.Succeeded {
 		return r.Header.Revision, nil
@@ -173,7 +173,7 @@ func settled(r *clientv3.TxnResponse, key string, expect int64) (int64, error) {
 	if kvs := r.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
 		c.Current, c.Found = toKV(kvs[0]), true
 	}
-	return 0, c
+	return r.Header.Revision, c
 }
 
 // Revision is in Store.

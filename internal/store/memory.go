@@ -101,7 +101,7 @@ func (m *Memory) Create(ctx context.Context, key string, value []byte, ttl time.
 		return 0, err
 	}
 	if m.state.Has(KV{Key: key}) {
-		return 0, fmt.Errorf("create %s: %w", key, ErrExists)
+		return m.revision, fmt.Errorf("create %s: %w", key, ErrExists)
 	}
 	return m.put(KV{Key: key, Value: value, CreateRevision: m.revision + 1}, nil, ttl), nil
 }
@@ -115,7 +115,7 @@ func (m *Memory) Update(ctx context.Context, key string, value []byte, expect in
 	}
 	prev, err := m.expected(key, expect)
 	if err != nil {
-		return 0, err
+		return m.revision, err
 	}
 	return m.put(KV{Key: key, Value: value, CreateRevision: prev.CreateRevision}, &prev, ttl), nil
 }
@@ -129,7 +129,7 @@ func (m *Memory) Delete(ctx context.Context, key string, expect int64) (int64, e
 	}
 	prev, err := m.expected(key, expect)
 	if err != nil {
-		return 0, err
+		return m.revision, err
 	}
 	return m.remove(prev), nil
 }

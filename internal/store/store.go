@@ -77,6 +77,9 @@ type Store interface {
 	Get(ctx context.Context, key string) (kv KV, found bool, revision int64, err error)
 	// List reads keys that start with prefix. Errors: ErrCompacted, ErrFutureRevision for opts.Revision.
 	List(ctx context.Context, prefix string, opts ListOptions) (Page, error)
+	// Create, Update and Delete return the revision of the write. With ErrExists or a *ConflictError they return that of the
+	// state which refused it: the caller knows of everything up to there.
+
 	// Create writes a key that must not exist; ttl 0 means for ever. Errors: ErrExists, ErrNoSpace.
 	Create(ctx context.Context, key string, value []byte, ttl time.Duration) (revision int64, err error)
 	// Update replaces a key whose ModRevision is expect. The new value lives for ttl from now, 0 means for ever.

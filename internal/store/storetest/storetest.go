@@ -21,6 +21,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"list at a revision", listAtRevision},
 		{"watch sees every write once, in order", watchInOrder},
 		{"watch from an old revision has the replaced states", watchHistory},
+		{"progress never runs ahead of the past", progressOfThePast},
 		{"compaction ends old reads and watches", compaction},
 		{"a value with a lifetime ends", lifetime},
 		{"concurrent writers lose nothing", concurrent},

@@ -55,13 +55,20 @@ func writeAndRead(t *testing.T, s store.Store) {
 func conflicts(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	r1 := must[int64](t)(s.Create(ctx, pods+"a/x", []byte("1"), 0))
-	_, err := s.Create(ctx, pods+"a/x", []byte("2"), 0)
+	r2 := must[int64](t)(s.Create(ctx, pods+"a/y", nil, 0))
+	at, err := s.Create(ctx, pods+"a/x", []byte("2"), 0)
 	wants(t, err, store.ErrExists)
+	if at != r2 {
+		t.Fatalf("refused at revision %d, want %d", at, r2)
+	}
 	for name, write := range map[string]func(key string, expect int64) (int64, error){
 		"update": func(key string, expect int64) (int64, error) { return s.Update(ctx, key, nil, expect, 0) },
 		"delete": func(key string, expect int64) (int64, error) { return s.Delete(ctx, key, expect) },
 	} {
-		_, err := write(pods+"a/x", r1+7)
+		at, err := write(pods+"a/x", r1+7)
+		if at != r2 {
+			t.Fatalf("%s: refused at revision %d, want %d", name, at, r2)
+		}
 		var c *store.ConflictError
 		if !errors.As(err, &c) || !c.Found || c.Current.ModRevision != r1 || string(c.Current.Value) != "1" || errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("%s: %v %+v", name, err, c)
@@ -194,6 +201,47 @@ func watchHistory(t *testing.T, s store.Store) {
 	}
 	if e := collect(t, s, start+2, 1); e[0].Type != store.Deleted {
 		t.Fatalf("the watch after %d began with %+v", start+2, e[0])
+	}
+}
+
+// progressOfThePast begins watches at old revisions while others ask for progress, as they do whose reads wait: no watch may be told
+// that it has come to a revision before it was told of the writes up to there.
+func progressOfThePast(t *testing.T, s store.Store) {
+	from := must[int64](t)(s.Revision(t.Context()))
+	now := fill(t, s, 8)
+	ctx, stop := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer stop()
+	wait.Go(func() { // the usual one, which is always up to date
+		_ = s.Watch(ctx, pods, now, store.WatchOptions{}, func(store.Batch) error { return nil })
+	})
+	for range 4 {
+		wait.Go(func() {
+			for ctx.Err() == nil {
+				if err := s.Progress(ctx); err != nil && ctx.Err() == nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	enough := errors.New("enough")
+	var past sync.WaitGroup
+	defer past.Wait()
+	for range 16 {
+		past.Go(func() {
+			n := 0
+			err := s.Watch(ctx, pods, from, store.WatchOptions{Prev: true}, func(b store.Batch) error {
+				if n += len(b.Events); b.Revision >= now {
+					return enough
+				}
+				return nil
+			})
+			if !errors.Is(err, enough) || n != 8 {
+				t.Errorf("at the present after %d of 8 writes: %v", n, err)
+			}
+		})
 	}
 }
 
