@@ -92,7 +92,7 @@ func (s *session) fetchToken(ctx context.Context, h *endpoint, challenge map[str
 	}
 	scope := challenge["scope"]
 	if scope == "" {
-		scope = "repository:" + s.repo + ":" + s.access
+		scope = "repository:" + h.repo(s.repo) + ":" + s.access
 	}
 	q := realm.Query()
 	q.Set("service", challenge["service"])

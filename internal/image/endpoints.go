@@ -5,12 +5,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // pullFrom are the hosts to ask for a registry's images: the mirrors that hosts.toml names, then the registry.
@@ -128,19 +130,23 @@ func (s *Store) mirror(h hostsEntry, ns string) (*endpoint, error) {
 	}
 	e := &endpoint{base: *u, ns: ns, header: h.header, client: s.client, resolve: slices.Contains(caps, "resolve"),
 		pull: slices.Contains(caps, "pull"), push: slices.Contains(caps, "push")}
-	if !h.trust.isZero() {
-		e.client, err = s.clientFor(h.trust)
+	e.rewrite, e.dialTimeout = h.rewrite, h.dialTimeout
+	if !h.trust.isZero() || h.dialTimeout > 0 {
+		e.client, err = s.clientFor(h.trust, h.dialTimeout)
 	}
 	return e, err
 }
 
-// clientFor trusts, and shows, what t says.
-func (s *Store) clientFor(t trust) (*http.Client, error) {
+// clientFor trusts, and shows, what t says, and waits so long for a connection; 0 is the usual time.
+func (s *Store) clientFor(t trust, dial time.Duration) (*http.Client, error) {
 	base, ok := s.client.Transport.(*http.Transport)
 	if !ok {
 		return nil, errors.New("certificates and their check need the store's own transport")
 	}
 	rt := base.Clone()
+	if dial > 0 {
+		rt.DialContext, rt.TLSHandshakeTimeout = (&net.Dialer{Timeout: dial}).DialContext, dial
+	}
 	rt.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.skipVerify}
 	if len(t.ca) > 0 {
 		pool, err := x509.SystemCertPool()

@@ -1,11 +1,11 @@
 package image
 
 import (
-	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"time"
 )
 
 // hostsFile is what a hosts.toml, in the form that containerd reads, says about one registry.
@@ -22,144 +22,162 @@ type hostsEntry struct {
 	trust        trust
 	overridePath bool
 	header       http.Header
+	dialTimeout  time.Duration // 0: the usual
+	rewrite      []rewrite     // of the repository's name
 }
 
-// parseHosts reads the part of TOML that such files use: sections, strings, booleans and lists of strings on one line.
-// Anything else is an error that names the line.
-func parseHosts(text string) (hostsFile, error) {
-	var f hostsFile
-	var section string
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(stripComment(lines.Text()))
-		var err error
-		switch {
-		case line == "":
-		case strings.HasPrefix(line, "["):
-			section, err = f.open(line)
+// parseHosts reads a hosts.toml. What is not understood is an error that names it.
+func parseHosts(text string) (f hostsFile, err error) {
+	t, err := parseTOML(text)
+	if err != nil {
+		return f, err
+	}
+	own := newTable() // keys outside of a section are of the registry itself
+	for _, k := range t.keys {
+		switch v := t.values[k]; k {
+		case "server":
+			if f.server, err = asString(v); err != nil {
+				return f, fmt.Errorf("server: %w", err)
+			}
+		case "host":
+			if err := f.open(v); err != nil {
+				return f, err
+			}
 		default:
-			err = f.set(section, line)
-		}
-		if err != nil {
-			return f, fmt.Errorf("line %d: %w", n, err)
-		}
-	}
-	return f, lines.Err()
-}
-
-// stripComment cuts at a # outside of quotes.
-func stripComment(line string) string {
-	quoted := false
-	for i, c := range line {
-		if c == '"' {
-			quoted = !quoted
-		}
-		if c == '#' && !quoted {
-			return line[:i]
+			if err := own.set(k, v); err != nil {
+				return f, err
+			}
 		}
 	}
-	return line
-}
-
-// open begins a section: "host" for [host."URL"] and "header" for [host."URL".header], always of the last entry.
-func (f *hostsFile) open(line string) (string, error) {
-	rest, ok := strings.CutPrefix(line, `[host."`)
-	at, rest, closed := strings.Cut(rest, `"`)
-	switch {
-	case !ok || !closed:
-	case rest == "]":
-		f.hosts = append(f.hosts, hostsEntry{url: at})
-		return "host", nil
-	case rest == ".header]" && len(f.hosts) > 0 && f.hosts[len(f.hosts)-1].url == at:
-		return "header", nil
+	if len(own.keys) > 0 {
+		return f, fmt.Errorf("%s is not understood outside of [host.\"URL\"]; server is", own.keys[0])
 	}
-	return "", fmt.Errorf(`section %s is not understood; [host."https://..."] and [host."https://...".header] are`, line)
+	return f, nil
 }
 
-func (f *hostsFile) set(section, line string) error {
-	key, raw, ok := strings.Cut(line, "=")
-	key, raw = strings.Trim(strings.TrimSpace(key), `"`), strings.TrimSpace(raw)
+func (f *hostsFile) open(v any) error {
+	hosts, ok := v.(*tomlTable)
 	if !ok {
-		return fmt.Errorf("%q is no key = value", line)
+		return errors.New(`host: must be sections [host."https://..."]`)
 	}
-	var err error
-	switch {
-	case section == "" && key == "server":
-		err = json.Unmarshal([]byte(raw), &f.server)
-	case section == "header":
-		err = f.setHeader(key, raw)
-	case section == "host":
-		err = f.hosts[len(f.hosts)-1].set(key, raw)
-	default:
-		err = fmt.Errorf("key is not understood here")
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", key, err)
+	for _, url := range hosts.keys {
+		section, ok := hosts.values[url].(*tomlTable)
+		if !ok {
+			return fmt.Errorf(`host.%s: must be a section [host."https://..."]`, url)
+		}
+		h := hostsEntry{url: url}
+		for _, k := range section.keys {
+			if err := h.set(k, section.values[k]); err != nil {
+				return fmt.Errorf("host %q: %s: %w", url, k, err)
+			}
+		}
+		f.hosts = append(f.hosts, h)
 	}
 	return nil
 }
 
-func (f *hostsFile) setHeader(key, raw string) error {
-	values, err := stringOrList(raw)
-	if err != nil {
-		return err
-	}
-	h := &f.hosts[len(f.hosts)-1]
-	if h.header == nil {
-		h.header = http.Header{}
-	}
-	h.header[http.CanonicalHeaderKey(key)] = values
-	return nil
-}
-
-func (h *hostsEntry) set(key, raw string) (err error) {
+func (h *hostsEntry) set(key string, v any) (err error) {
 	switch key {
 	case "capabilities":
-		h.capabilities, err = stringOrList(raw)
+		h.capabilities, err = asList(v)
 	case "ca":
-		h.trust.ca, err = stringOrList(raw)
+		h.trust.ca, err = asList(v)
 	case "client":
-		h.trust.client, err = pairs(raw)
+		h.trust.client, err = asPairs(v)
 	case "skip_verify":
-		err = json.Unmarshal([]byte(raw), &h.trust.skipVerify)
+		h.trust.skipVerify, err = asBool(v)
 	case "override_path":
-		err = json.Unmarshal([]byte(raw), &h.overridePath)
+		h.overridePath, err = asBool(v)
+	case "dial_timeout":
+		h.dialTimeout, err = asTime(v)
+	case "header":
+		err = h.setHeader(v)
 	default:
-		err = fmt.Errorf("is not built; capabilities, ca, client, skip_verify, override_path and header are")
+		err = errors.New("is not understood; capabilities, ca, client, skip_verify, override_path, dial_timeout and header are")
 	}
 	return err
 }
 
-// stringOrList reads "a" and ["a", "b"]; basic TOML strings are JSON's.
-func stringOrList(raw string) ([]string, error) {
-	var list []string
-	if strings.HasPrefix(raw, "[") {
-		return list, json.Unmarshal([]byte(strings.ReplaceAll(raw, ",]", "]")), &list)
+func (h *hostsEntry) setHeader(v any) error {
+	t, ok := v.(*tomlTable)
+	if !ok {
+		return errors.New("must be a section")
 	}
-	var one string
-	err := json.Unmarshal([]byte(raw), &one)
-	return []string{one}, err
+	h.header = http.Header{}
+	for _, k := range t.keys {
+		values, err := asList(t.values[k])
+		if err != nil {
+			return fmt.Errorf("%s: %w", k, err)
+		}
+		h.header[http.CanonicalHeaderKey(k)] = values
+	}
+	return nil
 }
 
-// pairs reads client certificates: "both.pem", ["a.pem", "b.pem"] and [["cert.pem", "key.pem"]].
-func pairs(raw string) (out [][]string, err error) {
-	if strings.HasPrefix(strings.ReplaceAll(raw, " ", ""), "[[") {
-		if err := json.Unmarshal([]byte(strings.ReplaceAll(raw, ",]", "]")), &out); err != nil {
-			return nil, err
-		}
-	} else {
-		files, err := stringOrList(raw)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range files {
-			out = append(out, []string{f})
-		}
+func asString(v any) (string, error) {
+	s, ok := v.(string)
+	if !ok {
+		return "", errors.New("must be a string")
 	}
-	for _, p := range out {
-		if len(p) != 1 && len(p) != 2 || p[0] == "" || p[len(p)-1] == "" {
-			return nil, fmt.Errorf("must name one file, or a certificate and its key")
+	return s, nil
+}
+
+func asBool(v any) (bool, error) {
+	b, ok := v.(bool)
+	if !ok {
+		return false, errors.New("must be true or false")
+	}
+	return b, nil
+}
+
+// asTime reads "1m30s", and a number of seconds.
+func asTime(v any) (time.Duration, error) {
+	var d time.Duration
+	var err error
+	switch v := v.(type) {
+	case string:
+		d, err = time.ParseDuration(v)
+	case json.Number:
+		var n int64
+		n, err = v.Int64()
+		d = time.Duration(n) * time.Second
+	default:
+		err = errors.New("no time")
+	}
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%v: must be a time like \"5s\"", v)
+	}
+	return d, nil
+}
+
+// asList reads "a" and ["a", "b"].
+func asList(v any) (out []string, err error) {
+	list, many := v.([]any)
+	if !many {
+		list = []any{v}
+	}
+	for _, one := range list {
+		s, err := asString(one)
+		if err != nil {
+			return nil, errors.New("must be a string or a list of strings")
 		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// asPairs reads client certificates: "both.pem", ["a.pem", "b.pem"] and [["cert.pem", "key.pem"]].
+func asPairs(v any) (out [][]string, err error) {
+	list, many := v.([]any)
+	if !many {
+		list = []any{v}
+	}
+	for _, one := range list {
+		p, err := asList(one)
+		if err != nil || len(p) != 1 && len(p) != 2 || p[0] == "" || p[len(p)-1] == "" {
+			return nil, errors.New("must name one file, or a certificate and its key")
+		}
+		out = append(out, p)
 	}
 	return out, nil
 }

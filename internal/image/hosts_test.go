@@ -39,19 +39,31 @@ func TestHostsFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                       "{ }",
 		"server = \"https://a\"": "{https://a }",
-		"[host.\"https://b\"]\nskip_verify = true\noverride_path = true\nca = \"/x.pem\"": "{ } https://b [] [/x.pem] true true",
-		"[host.\"https://b\"]\nclient = [[\"a\", \"b\"]]":                                 "{ } https://b [] [] false false",
-		"[host.\"https://b\"]\nclient = [[]]":                                             "line 2: client: must name one file",
-		"[host.\"https://b\"]\ndial_timeout = \"1s\"":                                     "line 2: dial_timeout: is not built",
-		"[plugins]":  "line 1: section [plugins] is not understood",
-		"server":     "line 1: \"server\" is no key = value",
-		"server = 5": "line 1: server: json",
-		"[host.\"https://b\"]\ncapabilities = [1]": "line 2: capabilities: json",
+		"[host.\"https://b\"]\nskip_verify = true\noverride_path = true\nca = \"/x.pem\"":    "{ } https://b [] [/x.pem] true true 0s",
+		"[host.\"https://b\"]\nclient = [[\"a\", \"b\"]]":                                    "{ } https://b [] [] false false 0s",
+		"[host.\"https://b\"]\nclient = [[]]":                                                "host \"https://b\": client: must name one file",
+		"[host.'https://b']\r\ndial_timeout = '1m30s' # enough\r\n":                          "{ } https://b [] [] false false 1m30s",
+		"[host.\"https://b\"]\ndial_timeout = 5":                                             "{ } https://b [] [] false false 5s",
+		"[host.\"https://b\"]\ndial_timeout = \"soon\"":                                      "host \"https://b\": dial_timeout: soon: must be a time",
+		"[ host . \"https://b\" ]\ncapabilities = [ # these\n  'pull',\n  \"resolve\",\n]\n": "{ } https://b [pull resolve] [] false false 0s",
+		"host.\"https://b\".ca = ['/x']\n[host.\"https://c\"]":                               "{ } https://b [] [/x] false false 0s https://c [] [] false false 0s",
+		"host = {\"https://b\" = {skip_verify = true, header = {x = \"y\"}}}":                "{ } https://b [] [] true false 0s",
+		"[plugins]\na = 1":               "plugins is not understood outside of",
+		"server":                         "line 1: server: = and a value are missing",
+		"server = 5":                     "server: must be a string",
+		"\nserver = a":                   "line 2: server: \"a\" is no value that is understood: strings stand in quotes",
+		"server = \"a":                   "line 1: server: the string does not end on its line",
+		"server = \"a\" x":               "line 1: \"x\" is too much here",
+		"server = \"a\"\nserver = \"b\"": "line 2: server is given twice",
+		"[[host]]":                       "line 1: [[...]] is not understood",
+		"x = [1, [2, 3]":                 "line 1: x: a list must go on with",
+		"[host.\"https://b\"]\ncapabilities = [1]": "host \"https://b\": capabilities: must be a string or a list",
+		"[host.\"https://b\"]\nretries = 1":        "host \"https://b\": retries: is not understood",
 	} {
 		f, err := parseHosts(text)
 		got := fmt.Sprintf("{%s %s}", f.server, f.path)
 		for _, h := range f.hosts {
-			got += fmt.Sprintf(" %s %v %v %v %v", h.url, h.capabilities, h.trust.ca, h.trust.skipVerify, h.overridePath)
+			got += fmt.Sprintf(" %s %v %v %v %v %v", h.url, h.capabilities, h.trust.ca, h.trust.skipVerify, h.overridePath, h.dialTimeout)
 		}
 		if err != nil {
 			got = err.Error()
@@ -64,4 +76,17 @@ func TestHostsFile(t *testing.T) {
 	if _, err := s.mirror(hostsEntry{url: "http://mirror.example"}, ""); err == nil {
 		t.Error("a plain mirror elsewhere was accepted")
 	}
+}
+
+// FuzzTOML: whatever a file holds, it is read or refused.
+func FuzzTOML(f *testing.F) {
+	for _, text := range []string{"a.\"b c\" = [1, 'x', {d = true}] # e\n[f]\ng=-1.5", "x = \"\\u00e9\"", "[", "a = [[[["} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		root, err := parseTOML(text)
+		if err == nil && len(root.keys) != len(root.values) {
+			t.Errorf("%q: %v", text, root)
+		}
+	})
 }

@@ -51,8 +51,8 @@ func (s *Store) readRegistries() (f registriesFile, err error) {
 		return f, fmt.Errorf("%s: %w", at, err)
 	}
 	for name, m := range f.Mirrors {
-		if len(m.Rewrite) > 0 {
-			return f, fmt.Errorf("%s: mirrors %q: rewrite is not built", at, name)
+		if _, err := rewrites(m.Rewrite); err != nil {
+			return f, fmt.Errorf("%s: mirrors %q: %w", at, name, err)
 		}
 	}
 	return f, nil
@@ -67,12 +67,16 @@ func (f registriesFile) hosts(registry, path string) *hostsFile {
 		}
 	}
 	out := &hostsFile{path: path}
+	names, err := rewrites(m.Rewrite)
+	if err != nil {
+		return nil // readRegistries has refused it
+	}
 	for _, at := range m.Endpoint {
 		if !strings.Contains(at, "://") {
 			at = "https://" + at
 		}
 		// k3s takes "https://host/v2" for the same as "https://host"
-		out.hosts = append(out.hosts, hostsEntry{url: strings.TrimSuffix(strings.TrimSuffix(at, "/"), "/v2")})
+		out.hosts = append(out.hosts, hostsEntry{url: strings.TrimSuffix(strings.TrimSuffix(at, "/"), "/v2"), rewrite: names})
 	}
 	return out
 }
@@ -98,7 +102,7 @@ func (s *Store) dress(e *endpoint, f registriesFile) (err error) {
 	if c.TLS.Cert != "" || c.TLS.Key != "" {
 		t.client = [][]string{{c.TLS.Cert, c.TLS.Key}}
 	}
-	e.client, err = s.clientFor(t)
+	e.client, err = s.clientFor(t, e.dialTimeout)
 	return err
 }
 

@@ -73,7 +73,8 @@ configs:
 		"without trust":   {strings.Replace(text, "ca_file: "+ca+", ", "", 1), addr + "/app:1", "certificate"},
 		"without showing": {strings.Replace(text, fmt.Sprintf(", cert_file: %s, key_file: %s", cert, key), "", 1), addr + "/app:1", "certificate required"},
 		"bad key":         {text + "mirror: {}\n", addr + "/app:1", "unknown field \"mirror\""},
-		"rewrite":         {"mirrors: {x: {rewrite: {a: b}}}", addr + "/app:1", "rewrite is not built"},
+		"bad rewrite":     {"mirrors: {x: {rewrite: {'(': b}}}", addr + "/app:1", "missing closing"},
+		"rewritten":       {strings.Replace(text, `/v2"]}`, `/v2"], rewrite: {"^team/(.*)": "$1", "x": y}}`, 1), "registry.example/team/app:1", ""},
 	} {
 		at := filepath.Join(dir, "registries.yaml")
 		ok(t, os.WriteFile(at, []byte(c.text), 0o600))

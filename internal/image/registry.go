@@ -31,6 +31,9 @@ type endpoint struct {
 	pull    bool  // gives manifests and blobs
 	push    bool  // takes them
 	login   *Auth // the node's own for this host
+	rewrite []rewrite
+
+	dialTimeout time.Duration // 0: the usual
 }
 
 // session is one pull's or push's conversation with one repository.
@@ -93,7 +96,7 @@ func (s *session) do(ctx context.Context, h *endpoint, method, path string, head
 // at is the address of a path below a repository; its scheme may change with the first answer.
 func (h *endpoint) at(repo, path string) *url.URL {
 	u := h.base
-	u.Path += "/" + repo + "/" + path
+	u.Path += "/" + h.repo(repo) + "/" + path
 	if h.ns != "" {
 		u.RawQuery = url.Values{"ns": {h.ns}}.Encode()
 	}
