@@ -67,7 +67,7 @@ func (e *env) credentials(ctx context.Context, user, ref string) ([]byte, error)
 	if err != nil {
 		return nil, nil // without a home there is no configuration
 	}
-	logins, err := docker.Logins(ctx, ref)
+	logins, err := docker.Logins(ctx, ref, nil)
 	if len(logins) > 0 {
 		l := logins[0]
 		return json.Marshal(image.Auth{Username: l.Username, Password: l.Password, IdentityToken: l.IdentityToken, RegistryToken: l.RegistryToken})

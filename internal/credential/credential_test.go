@@ -1,6 +1,8 @@
 package credential
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,12 +69,12 @@ esac
 		"evil.org/x":      "must be a name without slashes",
 		"broken.org/x":    "its auth field is no base64",
 	} {
-		got, err := d.Logins(t.Context(), image)
+		got, err := d.Logins(t.Context(), image, nil)
 		if text := fmt.Sprint(got, " ", err); !strings.Contains(text, want) {
 			t.Errorf("%s: %s, want %s", image, text, want)
 		}
 	}
-	if got, err := (Docker{dir + "/none.json"}).Logins(t.Context(), "plain.org/x"); err != nil || got != nil {
+	if got, err := (Docker{dir + "/none.json"}).Logins(t.Context(), "plain.org/x", nil); err != nil || got != nil {
 		t.Errorf("no file: %v, %v", got, err)
 	}
 }
@@ -133,7 +135,7 @@ esac
 		{"quay.io/x", "[] <nil>", 8, 0},
 	} {
 		now = now.Add(c.later)
-		got, err := ps.Logins(t.Context(), c.image)
+		got, err := ps.Logins(t.Context(), c.image, nil)
 		if text := fmt.Sprint(got, " ", err); !strings.Contains(text, c.want) || asked() != c.asked {
 			t.Errorf("%d %s: %s after %d questions, want %s after %d", i, c.image, text, asked(), c.want, c.asked)
 		}
@@ -156,8 +158,12 @@ func TestProviderConfigIsRefused(t *testing.T) {
 		"  defaultCacheDuration: 10m\n|":                          "defaultCacheDuration: must be given",
 		`["*.example.org", "docker.io"]|[]`:                       "at least one pattern",
 		"args: [get]|typo: 1":                                     "typo",
-		"args: [get]|tokenAttributes: {cacheType: T}":             "not built",
-		"provider.kubelet.k8s.io/v1|provider.kubelet.k8s.io/v9":   "apiVersion",
+		"args: [get]|tokenAttributes: {cacheType: Token}":         "serviceAccountTokenAudience: must be given",
+		"args: [get]|tokenAttributes: {serviceAccountTokenAudience: a, cacheType: Token}":                                                                                                                    "requireServiceAccount: must be given",
+		"args: [get]|tokenAttributes: {serviceAccountTokenAudience: a, cacheType: T, requireServiceAccount: true}":                                                                                           "must be Token or ServiceAccount",
+		"args: [get]|tokenAttributes: {serviceAccountTokenAudience: a, cacheType: Token, requireServiceAccount: false, requiredServiceAccountAnnotationKeys: [x]}":                                           "need requireServiceAccount",
+		"args: [get]|tokenAttributes: {serviceAccountTokenAudience: a, cacheType: Token, requireServiceAccount: true, requiredServiceAccountAnnotationKeys: [x], optionalServiceAccountAnnotationKeys: [x]}": "named twice",
+		"provider.kubelet.k8s.io/v1|provider.kubelet.k8s.io/v9":                                                                                                                                              "apiVersion",
 	} {
 		from, to, _ := strings.Cut(change, "|")
 		text := strings.Replace(config, from, to, 1)
@@ -166,4 +172,73 @@ func TestProviderConfigIsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %s", change, err, want)
 		}
 	}
+}
+
+// TestProviderTokens: a provider that wants a token is asked with one of the pod's account, or not at all, and its answers are
+// other pods' only where the account is the same.
+func TestProviderTokens(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/plugin", "#!/bin/sh\ncat >>"+dir+`/asked; echo >>`+dir+`/asked
+echo '{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kubelet.k8s.io/v1","cacheKeyType":"Global","cacheDuration":"1h","auth":{"a.example.org":{"username":"u","password":"p"}}}'
+`, 0o755)
+	for _, c := range []struct {
+		attributes string
+		pods       []*Pod
+		asked      string // of each question: token, annotations
+	}{
+		{"{serviceAccountTokenAudience: reg, cacheType: ServiceAccount, requireServiceAccount: true, requiredServiceAccountAnnotationKeys: [id], optionalServiceAccountAnnotationKeys: [more]}",
+			[]*Pod{aPod("ns", "a", "id=7"), aPod("ns", "a", "id=7"), aPod("ns", "b", "id=8,more=9,other=1"), aPod("ns", "c", ""), aPod("ns", "", ""), nil},
+			"1/reg/ns/a {id:7} 3/reg/ns/b {id:8,more:9}"},
+		{"{serviceAccountTokenAudience: reg, cacheType: Token, requireServiceAccount: false}",
+			[]*Pod{aPod("ns", "a", ""), aPod("ns", "a", ""), aPod("ns", "", ""), nil},
+			"1/reg/ns/a  2/reg/ns/a   "},
+	} {
+		text := strings.Replace(config, "args: [get]", "tokenAttributes: "+c.attributes, 1)
+		ps, err := OpenProviders(write(t, dir+"/config.yaml", text, 0o600), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir+"/asked", "", 0o600)
+		for i, p := range c.pods {
+			if p != nil {
+				token := fmt.Sprint(i+1, "/")
+				p.Token = func(_ context.Context, audience string) (string, error) {
+					return token + audience + "/" + p.Namespace + "/" + p.ServiceAccount, nil
+				}
+			}
+			if _, err := ps.Logins(t.Context(), "a.example.org/x", p); err != nil {
+				t.Error(err)
+			}
+		}
+		raw, err := os.ReadFile(dir + "/asked")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(string(raw)) {
+			r := request{}
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			shown, err := json.Marshal(r.Annotations)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r.Token+" "+strings.NewReplacer(`"`, "", "null", "").Replace(string(shown)))
+		}
+		if text := strings.Join(got, " "); text != c.asked {
+			t.Errorf("%s: asked %q, want %q", c.attributes, text, c.asked)
+		}
+	}
+}
+
+// aPod has an account with annotations "a=b,c=d".
+func aPod(ns, account, annotations string) *Pod {
+	found := map[string]string{}
+	for a := range strings.SplitSeq(annotations, ",") {
+		if k, v, ok := strings.Cut(a, "="); ok {
+			found[k] = v
+		}
+	}
+	return &Pod{Namespace: ns, ServiceAccount: account, Account: func(context.Context) (string, map[string]string, error) { return "uid-" + account, found, nil }}
 }

@@ -19,9 +19,10 @@ type Login struct {
 // IsZero reports whether there is nothing in it.
 func (l Login) IsZero() bool { return l == Login{} }
 
-// A Source knows logins for images. Found are those that fit, the most specific first; none is no error.
+// A Source knows logins for images. Found are those that fit, the most specific first; none is no error. pod is nil where no pod is
+// behind the question.
 type Source interface {
-	Logins(ctx context.Context, image string) ([]Login, error)
+	Logins(ctx context.Context, image string, pod *Pod) ([]Login, error)
 }
 
 // Chain asks several sources, one after the other. What one cannot say, tell is told of, and the others are asked.
@@ -31,9 +32,9 @@ type Chain struct {
 }
 
 // Logins are those of all sources.
-func (c Chain) Logins(ctx context.Context, image string) (out []Login) {
+func (c Chain) Logins(ctx context.Context, image string, pod *Pod) (out []Login) {
 	for _, s := range c.Sources {
-		found, err := s.Logins(ctx, image)
+		found, err := s.Logins(ctx, image, pod)
 		if err != nil && c.Tell != nil {
 			c.Tell(err)
 		}

@@ -45,7 +45,7 @@ type dockerFile struct {
 }
 
 // Logins implements Source: a registry's own helper goes before the file, the common store comes last.
-func (d Docker) Logins(ctx context.Context, image string) ([]Login, error) {
+func (d Docker) Logins(ctx context.Context, image string, _ *Pod) ([]Login, error) {
 	raw, err := os.ReadFile(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -41,7 +41,7 @@ type provider struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	} `json:"env,omitempty"`
-	TokenAttributes *json.RawMessage `json:"tokenAttributes,omitempty"`
+	TokenAttributes *tokenAttributes `json:"tokenAttributes,omitempty"`
 }
 
 // Providers are the plugins of one CredentialProviderConfig. What they answer is kept as long as they, or the file, say.
@@ -57,8 +57,9 @@ type Providers struct {
 
 var _ Source = (*Providers)(nil)
 
-// A cacheKey is a provider and what its answer is good for: an image, a registry, or ("") everything.
-type cacheKey struct{ provider, scope string }
+// A cacheKey is a provider and what its answer is good for: an image, a registry, or ("") everything; and for which pods,
+// where it was told of one.
+type cacheKey struct{ provider, scope, bearer string }
 
 type cached struct {
 	logins map[string]Login // by pattern
@@ -112,8 +113,9 @@ func (p provider) check(dir string) error {
 		return errors.New("matchImages: at least one pattern must be given")
 	case p.DefaultCacheDuration == nil || p.DefaultCacheDuration.Duration < 0:
 		return errors.New("defaultCacheDuration: must be given and not be negative")
-	case p.TokenAttributes != nil:
-		return errors.New("tokenAttributes: service account tokens for providers are not built")
+	}
+	if err := p.TokenAttributes.check(); err != nil {
+		return err
 	}
 	if st, err := os.Stat(filepath.Join(dir, p.Name)); err != nil {
 		return err
@@ -124,7 +126,7 @@ func (p provider) check(dir string) error {
 }
 
 // Logins implements Source: every provider whose patterns fit is asked, unless it has answered already.
-func (ps *Providers) Logins(ctx context.Context, image string) (out []Login, err error) {
+func (ps *Providers) Logins(ctx context.Context, image string, pod *Pod) (out []Login, err error) {
 	image = Qualified(image)
 	if strings.HasPrefix(image, dockerHub+"/") {
 		image = "docker.io/" + strings.TrimPrefix(image, dockerHub+"/")
@@ -138,7 +140,11 @@ func (ps *Providers) Logins(ctx context.Context, image string) (out []Login, err
 		if len(Match(patterns, image)) == 0 {
 			continue
 		}
-		logins, err := ps.ask(ctx, p, image)
+		b, ask, err := p.TokenAttributes.bearer(ctx, pod)
+		var logins map[string]Login
+		if ask {
+			logins, err = ps.ask(ctx, p, image, b)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("credential provider %s: %w", p.Name, err))
 			continue
@@ -150,14 +156,14 @@ func (ps *Providers) Logins(ctx context.Context, image string) (out []Login, err
 	return out, errors.Join(errs...)
 }
 
-func (ps *Providers) ask(ctx context.Context, p provider, image string) (map[string]Login, error) {
-	turn := ps.turn(cacheKey{p.Name, image})
+func (ps *Providers) ask(ctx context.Context, p provider, image string, b bearer) (map[string]Login, error) {
+	turn := ps.turn(cacheKey{p.Name, image, b.scope})
 	turn.Lock()
-	defer ps.done(cacheKey{p.Name, image}, turn)
-	if l, ok := ps.remembered(p, image); ok {
+	defer ps.done(cacheKey{p.Name, image, b.scope}, turn)
+	if l, ok := ps.remembered(p, image, b); ok {
 		return l, nil
 	}
-	answer, err := ps.run(ctx, p, image)
+	answer, err := ps.run(ctx, p, image, b)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +171,7 @@ func (ps *Providers) ask(ctx context.Context, p provider, image string) (map[str
 	for pattern, a := range answer.Auth {
 		logins[pattern] = Login{Username: a.Username, Password: a.Password}
 	}
-	return logins, ps.remember(p, image, answer, logins)
+	return logins, ps.remember(p, image, b, answer, logins)
 }
 
 func (ps *Providers) turn(k cacheKey) *sync.Mutex {
@@ -191,7 +197,7 @@ func scopes(image string) map[string]string {
 	return map[string]string{"Image": image, "Registry": registry, "Global": ""}
 }
 
-func (ps *Providers) remembered(p provider, image string) (map[string]Login, bool) {
+func (ps *Providers) remembered(p provider, image string, b bearer) (map[string]Login, bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	now := ps.now()
@@ -201,14 +207,14 @@ func (ps *Providers) remembered(p provider, image string) (map[string]Login, boo
 		}
 	}
 	for _, scope := range scopes(image) {
-		if c, ok := ps.cache[cacheKey{p.Name, scope}]; ok {
+		if c, ok := ps.cache[cacheKey{p.Name, scope, b.scope}]; ok {
 			return c.logins, true
 		}
 	}
 	return nil, false
 }
 
-func (ps *Providers) remember(p provider, image string, r response, logins map[string]Login) error {
+func (ps *Providers) remember(p provider, image string, b bearer, r response, logins map[string]Login) error {
 	scope, known := scopes(image)[r.CacheKeyType]
 	if !known {
 		return fmt.Errorf("cacheKeyType %q: must be Image, Registry or Global", r.CacheKeyType)
@@ -222,7 +228,7 @@ func (ps *Providers) remember(p provider, image string, r response, logins map[s
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	ps.cache[cacheKey{p.Name, scope}] = cached{logins, ps.now().Add(keep)}
+	ps.cache[cacheKey{p.Name, scope, b.scope}] = cached{logins, ps.now().Add(keep)}
 	return nil
 }
 
@@ -237,8 +243,16 @@ type response struct {
 	} `json:"auth,omitempty"`
 }
 
-func (ps *Providers) run(ctx context.Context, p provider, image string) (r response, err error) {
-	in, err := json.Marshal(map[string]string{"kind": "CredentialProviderRequest", "apiVersion": pluginVersion, "image": image})
+// request is a CredentialProviderRequest.
+type request struct {
+	metav1.TypeMeta `json:",inline"`
+	Image           string            `json:"image"`
+	Token           string            `json:"serviceAccountToken,omitempty"`
+	Annotations     map[string]string `json:"serviceAccountAnnotations,omitempty"`
+}
+
+func (ps *Providers) run(ctx context.Context, p provider, image string, b bearer) (r response, err error) {
+	in, err := json.Marshal(request{metav1.TypeMeta{Kind: "CredentialProviderRequest", APIVersion: pluginVersion}, image, b.token, b.annotations})
 	if err != nil {
 		return r, err
 	}

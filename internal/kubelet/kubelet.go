@@ -152,7 +152,7 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 		UserNamespaces: k.userNamespaces, Users: ranges,
 		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
 		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
-		Client: k.c, Rec: k.rec, Log: k.cfg.Log, Logins: credential.Chain{Sources: k.cfg.Credentials,
+		Client: k.c, Rec: k.rec, Log: k.cfg.Log, Token: k.token, Logins: credential.Chain{Sources: k.cfg.Credentials,
 			Tell: func(err error) { k.cfg.Log.Warn("credentials for a registry are missing", "err", err) }}}
 	k.mounter = volume.New(k.cfg.RootDir, k.objects, k.token, k.node.Downward)
 	certs := &certificates{k: k}

@@ -77,7 +77,7 @@ func (n *Node) pull(ctx context.Context, pod *corev1.Pod, container, image strin
 		return "", fail("ErrImagePull", "%v", err)
 	}
 	began := time.Now()
-	ref, err := n.pullAny(ctx, spec, box, n.logins(ctx, keys, spec.Image))
+	ref, err := n.pullAny(ctx, spec, box, n.logins(ctx, pod, keys, spec.Image))
 	if err != nil {
 		message := cri.Message(err)
 		if ctx.Err() == nil {

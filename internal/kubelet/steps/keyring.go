@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"strings"
 
+	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/credential"
 )
 
@@ -80,10 +82,31 @@ func (k keyring) match(image string) (out []*runtimeapi.AuthConfig) {
 }
 
 // logins are what to show to the registry of an image: the pod's own secrets first, then what the node knows.
-func (n *Node) logins(ctx context.Context, k keyring, image string) []*runtimeapi.AuthConfig {
+func (n *Node) logins(ctx context.Context, pod *corev1.Pod, k keyring, image string) []*runtimeapi.AuthConfig {
 	out := k.match(image)
-	for _, l := range n.Logins.Logins(ctx, image) {
+	for _, l := range n.Logins.Logins(ctx, image, n.bearer(pod)) {
 		out = append(out, &runtimeapi.AuthConfig{Username: l.Username, Password: l.Password, IdentityToken: l.IdentityToken, RegistryToken: l.RegistryToken})
 	}
 	return out
+}
+
+// bearer is what credential providers may learn of a pod: its service account, and a token of that, bound to the pod.
+func (n *Node) bearer(pod *corev1.Pod) *credential.Pod {
+	ns, account := pod.Namespace, pod.Spec.ServiceAccountName
+	return &credential.Pod{Namespace: ns, ServiceAccount: account,
+		Account: func(ctx context.Context) (string, map[string]string, error) {
+			sa, err := client.Of(n.Client, client.ServiceAccounts).Get(ctx, ns, account)
+			if err != nil {
+				return "", nil, err
+			}
+			return string(sa.UID), sa.Annotations, nil
+		},
+		Token: func(ctx context.Context, audience string) (string, error) {
+			got, err := n.Token(ctx, ns, account, &authv1.TokenRequest{Spec: authv1.TokenRequestSpec{Audiences: []string{audience},
+				BoundObjectRef: &authv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}}})
+			if err != nil {
+				return "", err
+			}
+			return got.Status.Token, nil
+		}}
 }

@@ -56,6 +56,7 @@ type Node struct {
 	Client   *client.Client
 	Rec      *client.Recorder
 	Logins   credential.Chain // what the node itself knows to show to registries
+	Token    volume.Tokens    // of service accounts
 	Log      *slog.Logger
 }
 
