@@ -19,14 +19,15 @@ import (
 
 // Etcd is a Store in etcd, in this process (Open) or elsewhere (Dial).
 type Etcd struct {
-	client *clientv3.Client
-	scope  *run.Scope
-	log    *slog.Logger
-	leases *leases
-	keeper *keeper
-	disk   *disk // nil where etcd is elsewhere
-	closed atomic.Bool
-	floor  atomic.Int64 // see Floor
+	client  *clientv3.Client
+	scope   *run.Scope
+	log     *slog.Logger
+	leases  *leases
+	keeper  *keeper
+	disk    *disk // nil where etcd is elsewhere
+	streams streams
+	closed  atomic.Bool
+	floor   atomic.Int64 // see Floor
 
 	beforeClose func()
 	release     func() error // frees what Open took

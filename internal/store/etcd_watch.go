@@ -4,22 +4,69 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
 )
 
 // errWatchBroken is a watch that ended for a reason that says nothing about its revision: it can be taken up again.
 var errWatchBroken = errors.New("watch broke off")
 
+// streams are the watches at work, each on a stream of its own to etcd.
+//
+// etcd answers a question for progress for all watches of a stream at once, and can send an answer that it made before a
+// watch was there after that watch has begun: the watch would be told that it has come to a revision before it was told of the
+// writes up to there. So no stream has two watches, and it is asked only once its watch has begun.
+type streams struct {
+	mu   sync.RWMutex
+	last int64
+	open map[int64]struct{}
+}
+
+// streamKey is metadata that tells streams apart. etcd's client keeps one for each set of metadata.
+const streamKey = "minato-watch"
+
+func onStream(ctx context.Context, id int64) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, streamKey, strconv.FormatInt(id, 10))
+}
+
+func (t *streams) next() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last++
+	return t.last
+}
+
+func (t *streams) begun(id int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open == nil {
+		t.open = map[int64]struct{}{}
+	}
+	t.open[id] = struct{}{}
+}
+
+func (t *streams) ended(id int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, id)
+}
+
 // Watch is in Store.
 func (s *Etcd) Watch(ctx context.Context, prefix string, after int64, o WatchOptions, each func(Batch) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+	id := s.streams.next()
+	ctx, cancel := context.WithCancel(onStream(ctx, id))
 	defer cancel()
 	opts := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithRev(after + 1), clientv3.WithProgressNotify()}
 	if o.Prev {
 		opts = append(opts, clientv3.WithPrevKV())
 	}
-	for r := range s.client.Watcher.Watch(ctx, prefix, opts...) {
+	answers := s.client.Watcher.Watch(ctx, prefix, opts...) // returns when etcd has it
+	s.streams.begun(id)
+	defer s.streams.ended(id) // before the stream goes: a question would open it again
+	for r := range answers {
 		if err := r.Err(); err != nil {
 			return s.watchFailure(ctx, prefix, r.CompactRevision, err)
 		}
@@ -52,8 +99,12 @@ func (s *Etcd) watchFailure(ctx context.Context, prefix string, compacted int64,
 
 // Progress is in Store.
 func (s *Etcd) Progress(ctx context.Context) error {
-	if err := s.client.Watcher.RequestProgress(ctx); err != nil {
-		return s.failure("ask for progress", err)
+	s.streams.mu.RLock()
+	defer s.streams.mu.RUnlock()
+	for id := range s.streams.open {
+		if err := s.client.Watcher.RequestProgress(onStream(ctx, id)); err != nil {
+			return s.failure("ask for progress", err)
+		}
 	}
 	return nil
 }
