@@ -73,7 +73,7 @@ check-size: build ## hold minato to its size
 .PHONY: test-unit
 test-unit: check-size ## laws, tables and stories beside the code
 	go vet -tags '$(TAGS)' ./...
-	go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/... ./bench/report
+	go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/... ./bench/report ./test/linear ./test/watch
 
 # What is concurrent. The second line imports Kubernetes, which takes long to build for the detector the first time.
 RACE := ./internal/run ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/... \
@@ -123,6 +123,26 @@ differential-quick: deps build ## the same requests without the bad ones: minute
 chaos: build ## survival stories at length and at random; CHAOS_SEED=N replays a seed, MINATO_AUTOPSY=DIR keeps what a failed one leaves
 	go test -tags '$(TAGS)' -count=1 -timeout 60m -run TestChaos ./test/script
 	go test -count=1 -timeout 30m -run TestNothingIsLeft ./internal/runtime -args -pods 1000
+	go test -count=1 -timeout 30m -run TestEndure ./internal/shim -args -rounds 40
+	go test -tags '$(TAGS)' -count=1 -timeout 30m ./test/watch -args -length 2m -seed $(SEED)
+
+# Every watcher, list and write against a server that is killed and compacted; each round prints its seed.
+LENGTH ?= 10m
+
+.PHONY: watch
+watch: ## judge watches, lists and writes through kills and compactions, for LENGTH from SEED
+	go test -tags '$(TAGS)' -count=1 -v -timeout 24h ./test/watch -args -length $(LENGTH) -seed $(SEED)
+
+# What a fuzzer finds lands in testdata/fuzz beside its target: mend it, and commit the file as a seed. FUZZ chooses targets by name.
+FUZZTIME ?= 1m
+FUZZ     ?= .
+
+.PHONY: fuzz
+fuzz: ## fuzz what parses, one target after the other, for FUZZTIME each; FUZZ='regexp'
+	@grep -rlE '^func Fuzz' --include='*_test.go' internal cmd | xargs -n1 dirname | sort -u | while read -r dir; do \
+	  for f in $$(grep -hoE '^func Fuzz\w+' $$dir/*_test.go | cut -d' ' -f2 | grep -E '$(FUZZ)'); do \
+	    echo "== $$dir $$f"; go test -tags '$(TAGS)' -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -parallel 1 ./$$dir || exit 1; \
+	  done; done
 
 # The suite is a Go module of its own: nothing of it is linked into minato. Built programs and images stay in the user's
 # cache directory. Reports are in minato-conformance/last there.
