@@ -89,6 +89,10 @@ func (n *Network) reserve(r Request) (lease, error) {
 	return l, nil
 }
 
+// queues of each end of a link. The kernel's own choice is one for each processor, with a directory of files each; what a link
+// sends waits in none of them, and is received by the processor that sent it.
+const queues = 1
+
 // connect makes the pair of links, the pod's end at once in its namespace. Where the address's old link still lives,
 // the lease moves to another address.
 func (n *Network) connect(l lease, ns netns.NsHandle, pod *netlink.Handle) (lease, error) {
@@ -96,6 +100,7 @@ func (n *Network) connect(l lease, ns netns.NsHandle, pod *netlink.Handle) (leas
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.MTU, attrs.MasterIndex = linkName(n.cfg.Bridge, l.IP), n.cfg.MTU, n.bridge
 		attrs.Flags = net.FlagUp
+		attrs.NumTxQueues, attrs.NumRxQueues = queues, queues // the pod's end gets as many
 		err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: podLink, PeerNamespace: netlink.NsFd(ns),
 			PeerHardwareAddr: l.hardware(), PeerMTU: uint32(n.cfg.MTU)})
 		if err == nil {

@@ -97,7 +97,7 @@ func TestEnteringEqualsLibcontainer(t *testing.T) {
 				if res.ExitCode != 0 {
 					t.Errorf("%+v", res)
 				}
-				found[i] = strings.ReplaceAll(out+errs, r.ID, "ID")
+				found[i] = comparable(out+errs, r)
 				if err := n.Delete(ctxFor(t), r.ID); err != nil {
 					t.Fatal(err)
 				}

@@ -79,12 +79,11 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventCreated    EventKind = "created"
-	EventStarted    EventKind = "started"
-	EventExited     EventKind = "exited"
-	EventOOM        EventKind = "oom" // a process of the container was killed for memory; the container may live on
-	EventDeleted    EventKind = "deleted"
-	EventExecExited EventKind = "exec-exited"
+	EventCreated EventKind = "created"
+	EventStarted EventKind = "started"
+	EventExited  EventKind = "exited"
+	EventOOM     EventKind = "oom" // a process of the container was killed for memory; the container may live on
+	EventDeleted EventKind = "deleted"
 	// EventSync is sent once when a stream is established: everything up to Seq has been delivered or is in List.
 	EventSync EventKind = "sync"
 )
@@ -95,12 +94,8 @@ type Event struct {
 	Time time.Time `json:"time"`
 	Kind EventKind `json:"kind"`
 	ID   string    `json:"id,omitempty"`
-	// ExecID is set with EventExecExited.
-	ExecID string `json:"execID,omitempty"`
-	// Container is the state after the event (nil for sync and exec-exited).
+	// Container is the state after the event (nil for sync).
 	Container *ContainerState `json:"container,omitempty"`
-	// ExitCode of an exec session.
-	ExitCode int `json:"exitCode,omitempty"`
 }
 
 // User is the identity of an exec'd process. Nil in ExecRequest means the container's own user.

@@ -88,7 +88,12 @@ func TestLifeOnThisKernel(t *testing.T) {
 	if err := sleep.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range tree.Dirs(path) {
+	roots := tree.used
+	if tree.V2() {
+		roots = tree.roots
+	}
+	for _, root := range roots {
+		dir := filepath.Join(root, path)
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(sleep.Process.Pid)), 0); err != nil {
 			t.Error(err)
 		}

@@ -21,6 +21,7 @@ type Tree struct {
 	v2    string            // mount point of the unified hierarchy, where it has the controllers
 	v1    map[string]string // controller to mount point
 	roots []string          // mount points of all hierarchies, each once
+	used  []string          // those of them in which a pod is limited or counted, or has containers
 }
 
 // Find reads the mounts of this machine. Where a v1 memory controller is mounted the machine counts as v1, although a
@@ -69,7 +70,12 @@ func parse(mountinfo string) *Tree {
 func (t *Tree) addV1(point, options string) {
 	for _, o := range strings.Split(options, ",") {
 		switch o {
-		case "cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio", "hugetlb":
+		case "cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "hugetlb":
+			t.v1[o] = point
+			if !slices.Contains(t.used, point) {
+				t.used = append(t.used, point)
+			}
+		case "freezer", "blkio":
 			t.v1[o] = point
 		}
 	}
@@ -118,7 +124,7 @@ func Check(path string) error {
 	return nil
 }
 
-// Make makes the cgroup in every hierarchy and reports whether it was missing.
+// Make makes the cgroup in every hierarchy that matters and reports whether it was missing.
 func (t *Tree) Make(path string) (made bool, err error) {
 	if err := Check(path); err != nil {
 		return false, err
@@ -127,8 +133,8 @@ func (t *Tree) Make(path string) (made bool, err error) {
 	if t.V2() {
 		return made, t.makeV2(path)
 	}
-	for _, dir := range t.Dirs(path) {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+	for _, root := range t.used {
+		if err := os.MkdirAll(filepath.Join(root, path), 0o755); err != nil {
 			return made, fmt.Errorf("cgroup %s: %w", path, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
@@ -46,7 +47,7 @@ func Build(r Request, b *Bundle, filters *Filters, fifo string) (wish *os.File, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if paths, err = makeCgroups(config.Cgroups); err != nil {
+	if paths, err = makeCgroups(config.Cgroups, ownsCgroups(config)); err != nil {
 		return nil, nil, nil, err
 	}
 	p, err := makePlan(config, paths, fifo)
@@ -63,11 +64,29 @@ func Build(r Request, b *Bundle, filters *Filters, fifo string) (wish *os.File, 
 	return wish, e, paths, err
 }
 
-// makeCgroups makes them with their limits; nobody is in them yet.
-func makeCgroups(c *cgroups.Cgroup) (map[string]string, error) {
+// spared are hierarchies of version 1 in which a container gets no cgroup of its own: a directory of each costs the kernel
+// some 7 KB and its time, and nothing is limited there or counted by us.
+var spared = []string{"freezer", "blkio", "name=systemd", ""}
+
+// ownsCgroups says whether the container may make cgroups below its own, for which it must have one everywhere.
+func ownsCgroups(c *configs.Config) bool {
+	return slices.ContainsFunc(c.Mounts, func(m *configs.Mount) bool { return m.Device == "cgroup" && m.Flags&unix.MS_RDONLY == 0 })
+}
+
+// makeCgroups makes them with their limits, in all hierarchies or where they matter; nobody is in them yet.
+func makeCgroups(c *cgroups.Cgroup, everywhere bool) (map[string]string, error) {
 	m, err := manager.New(c)
 	if err != nil {
 		return nil, err
+	}
+	if !everywhere && !cgroups.IsCgroup2UnifiedMode() && !limitsBlocks(c.Resources) {
+		paths := m.GetPaths()
+		for _, name := range spared {
+			delete(paths, name)
+		}
+		if m, err = manager.NewWithPaths(c, paths); err != nil {
+			return nil, err
+		}
 	}
 	const nobody = -1
 	if err := m.Apply(nobody); err != nil {
@@ -77,6 +96,11 @@ func makeCgroups(c *cgroups.Cgroup) (map[string]string, error) {
 		return nil, fmt.Errorf("error setting cgroup config: %w", err)
 	}
 	return m.GetPaths(), nil
+}
+
+func limitsBlocks(r *cgroups.Resources) bool {
+	return r.BlkioWeight > 0 || r.BlkioLeafWeight > 0 || len(r.BlkioWeightDevice)+len(r.BlkioThrottleReadBpsDevice)+len(r.BlkioThrottleWriteBpsDevice)+
+		len(r.BlkioThrottleReadIOPSDevice)+len(r.BlkioThrottleWriteIOPSDevice) > 0
 }
 
 func makePlan(c *configs.Config, paths map[string]string, fifo string) (*plan, error) {

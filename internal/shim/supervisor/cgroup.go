@@ -5,14 +5,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/shim/hierarchy"
+	"minato.dev/minato/internal/shim/jail"
 )
+
+// bound says whether the end of init, which is that of its pid namespace, ends every process of the container: it has such a
+// namespace of its own. Looking for them in each hierarchy takes longer than to end them.
+func bound(spec *jail.Bundle) bool {
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace && n.Path == "" })
+}
 
 // cgroupPids lists the processes of the cgroups and those below.
 func cgroupPids(dirs map[string]string) []int {

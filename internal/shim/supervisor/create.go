@@ -100,7 +100,7 @@ func (s *Supervisor) claim(r shim.CreateRequest, spec *jail.Bundle) (c *containe
 	s.slots[slot] = true
 	c = newContainer(s.containerDir(r.ID), record{
 		Request: r, Slot: slot, CreatedAt: time.Now(),
-		Cgroup: spec.Linux.CgroupsPath, Terminal: spec.Process.Terminal,
+		Cgroup: spec.Linux.CgroupsPath, Terminal: spec.Process.Terminal, Bound: r.Runtime == "" && bound(spec),
 	})
 	s.containers[r.ID] = c
 	return c, true, nil

@@ -27,13 +27,15 @@ func (s *Supervisor) destroy(ctx context.Context, c *container) error {
 		s.mu.Unlock()
 		return nil
 	}
-	cgroups, live := c.cgroups, c.pidfd != nil
+	cgroups, live, bound := c.cgroups, c.pidfd != nil, c.rec.Bound && c.known
 	s.mu.Unlock()
 	if cgroups == nil {
 		cgroups = hierarchy.Dirs(c.rec.Cgroup)
 	}
-	if err := killCgroup(cgroups); err != nil {
-		return err
+	if !bound {
+		if err := killCgroup(cgroups); err != nil {
+			return err
+		}
 	}
 	if live {
 		if err := s.killInit(c); err != nil {
@@ -46,7 +48,11 @@ func (s *Supervisor) destroy(ctx context.Context, c *container) error {
 	if foreign(c) {
 		s.deleteForeign(ctx, c)
 	}
-	if err := removeCgroups(cgroups); err != nil {
+	err := removeCgroups(cgroups)
+	if err != nil && bound { // by somebody who came from outside
+		err = errors.Join(killCgroup(cgroups), removeCgroups(cgroups))
+	}
+	if err != nil {
 		return err
 	}
 	return s.forget(c)

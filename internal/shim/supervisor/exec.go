@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -111,7 +112,7 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 	if err := os.MkdirAll(x.dir, 0o700); err != nil {
 		return err
 	}
-	if err := jail.WriteJSON(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
+	if err := writeRecord(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
 		return err
 	}
 	result, err := s.begin(ctx, c, x, req, stdio, theirs)
@@ -125,6 +126,15 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 	}
 	s.watchSession(x, result)
 	return nil
+}
+
+// writeRecord makes a record that nothing depends on before it is there: one that a crash left torn is as good as none.
+func writeRecord(path string, rec sessionRecord) error {
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, 0o600)
 }
 
 // begin starts the session's process by the way that fits it.
@@ -164,7 +174,6 @@ func (s *Supervisor) sessionEnded(x *session, e hold.Exit, reason string) {
 	if pidfd != nil {
 		pidfd.Close()
 	}
-	s.events.publish(shim.Event{Kind: shim.EventExecExited, ID: x.rec.Container, ExecID: x.rec.ID, ExitCode: e.Code})
 	if abandoned {
 		s.forgetSession(x)
 		return
@@ -236,6 +245,12 @@ func (s *Supervisor) forgetSession(x *session) {
 
 // dropSession removes what is on disk of a session.
 func (s *Supervisor) dropSession(x *session) {
+	for _, name := range []string{sessionFile, lockFile, jail.ResultPath("")} { // which is all that most have
+		_ = unix.Unlink(filepath.Join(x.dir, name))
+	}
+	if unix.Rmdir(x.dir) == nil {
+		return
+	}
 	if err := os.RemoveAll(x.dir); err != nil {
 		s.log.Error("cannot remove a session's record", "session", x.rec.ID, "err", err)
 	}

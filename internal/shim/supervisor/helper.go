@@ -19,6 +19,9 @@ import (
 // helperTime is after which a helper that hangs (a dead file system, a stuck device) is killed.
 const helperTime = 2 * time.Minute
 
+// lockFile is held by a helper as long as it lives.
+const lockFile = "lock"
+
 // helperEnv keeps the short-lived Go process from doing work that only pays later.
 var helperEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOMAXPROCS=1", "GOGC=off"}
 
@@ -88,7 +91,7 @@ func setStdio(cmd *exec.Cmd, stdio [3]*os.File) {
 }
 
 func lockHelper(dir string, how int) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

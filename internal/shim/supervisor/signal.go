@@ -20,7 +20,7 @@ func (s *Supervisor) signal(id string, sig syscall.Signal, all bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if all {
+	if all && !(c.rec.Bound && sig == syscall.SIGKILL) {
 		return signalCgroup(c.cgroups, sig)
 	}
 	return sendPidfd(c.pidfd, sig, 0)

@@ -95,6 +95,8 @@ type record struct {
 	CreatedAt time.Time          `json:"createdAt"`
 	Cgroup    string             `json:"cgroup"`
 	Terminal  bool               `json:"terminal,omitempty"`
+	// Bound says that all processes of the container end with its init, see bound.
+	Bound bool `json:"bound,omitempty"`
 	// Pipes are the inodes of stdin, stdout and stderr, by which they are found again in the container's processes when
 	// shim and keeper have both died.
 	Pipes [3]uint64 `json:"pipes"`
