@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"minato.dev/minato/internal/api/apitest"
 )
 
 func TestBodiesThatAreRefused(t *testing.T) {
@@ -200,21 +202,33 @@ func TestDecodeAsReadsOptions(t *testing.T) {
 	}
 }
 
+// FuzzDecode decodes any bytes as any kind, in each encoding, with each strictness. What a byte can become in memory is
+// bounded: "{}" in a list is a whole container.
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"metadata":{"name":"a"}}`), 0)
-	f.Add([]byte("metadata: {name: a}"), 1)
-	f.Add([]byte("k8s\x00\n\x00"), 2)
-	f.Fuzz(func(t *testing.T, body []byte, media int) {
-		r := coreResource("pods")
-		obj, _, err := r.Decode(body, []string{JSON, YAML, Protobuf}[uint(media)%3], Warn)
-		if err != nil {
-			if !apierrors.IsBadRequest(err) {
-				t.Errorf("error %v, want BadRequest", err)
-			}
+	f.Add([]byte(`{"metadata":{"name":"a"}}`), 0, 0)
+	f.Add([]byte(`{"spec":{"containers":[{},{},{},{},{},{},{},{}]}}`), 0, 0)
+	f.Add([]byte("metadata: {name: a}"), 1, 3)
+	f.Add([]byte("a: &a [1,1,1,1]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]"), 1, 5)
+	f.Add([]byte("k8s\x00\n\x00"), 2, 1)
+	f.Add([]byte("k8s\x00\n\x0f\n\x02v1\x12\tConfigMap\x12\x05\n\x03\n\x01p"), 2, 2)
+	all := Stored()
+	f.Fuzz(func(t *testing.T, body []byte, media, kind int) {
+		if len(body) > 64<<10 {
 			return
 		}
-		if _, err := EncodeStorage(obj); err != nil {
-			t.Errorf("decoded but cannot be stored: %v", err)
-		}
+		r := all[uint(kind)%uint(len(all))]
+		check := []FieldValidation{Warn, Strict, Ignore}[uint(media)/3%3]
+		apitest.Bounded(t, 4<<20+8<<10*len(body), func() {
+			obj, _, err := r.Decode(body, []string{JSON, YAML, Protobuf}[uint(media)%3], check)
+			if err != nil {
+				if !apierrors.IsBadRequest(err) {
+					t.Errorf("error %v, want BadRequest", err)
+				}
+				return
+			}
+			if _, err := EncodeStorage(obj); err != nil {
+				t.Errorf("decoded but cannot be stored: %v", err)
+			}
+		})
 	})
 }

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"minato.dev/minato/internal/api/apitest"
 	"minato.dev/minato/internal/apiserver/apiservertest"
 )
 
 // FuzzRequests sends any request to a whole server: paths, selectors, options, continue tokens, patches and bodies are
-// parsed on the way. Whatever it is, the server answers, and not with a panic.
+// parsed on the way. Whatever it is, the server answers, not with a panic, and not at the price of its memory.
 func FuzzRequests(f *testing.F) {
 	s := apiservertest.Start(f)
 	seed := httptest.NewRequest("POST", cms, strings.NewReader(configMap("have", `{"a":"b"}`)))
@@ -61,7 +62,7 @@ func FuzzRequests(f *testing.F) {
 		req.Header.Set("Content-Type", contentType)
 		req.Header.Set("Accept", accept)
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, req)
+		apitest.Bounded(t, 32<<20+16<<10*(len(body)+len(uri)), func() { s.Handler().ServeHTTP(w, req) })
 		if strings.Contains(w.Body.String(), "caused apiserver to panic") {
 			t.Fatalf("%s %s: panic", method, uri)
 		}

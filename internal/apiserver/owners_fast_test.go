@@ -22,8 +22,25 @@ import (
 // managed fields that the library gives, bytes and order and all.
 func TestKindsAgainstLibrary(t *testing.T) {
 	draw := filler{rand.New(rand.NewPCG(5, 6))}
-	asked, quick := 0, 0
-	for _, kind := range api.Stored() {
+	asked, quick := draw.updates(t, api.Stored())
+	t.Logf("%d of %d updates", quick, asked)
+	if asked < 500 || quick < asked*2/3 {
+		t.Errorf("%d of %d updates took the short way: too few to prove anything", quick, asked)
+	}
+}
+
+// FuzzKindsAgainstLibrary is the same of one kind, from any seed.
+func FuzzKindsAgainstLibrary(f *testing.F) {
+	all := api.Stored()
+	f.Add(uint64(1), 0)
+	f.Fuzz(func(t *testing.T, seed uint64, kind int) {
+		filler{rand.New(rand.NewPCG(seed, 6))}.updates(t, all[uint(kind)%uint(len(all)):][:1])
+	})
+}
+
+// updates holds the short way of updates of some kinds against the library. It says how many there were, and took that way.
+func (draw filler) updates(t *testing.T, kinds []*api.Resource) (asked, quick int) {
+	for _, kind := range kinds {
 		r := &resource{Resource: kind}
 		o := newOwners()
 		for range 2 {
@@ -67,10 +84,7 @@ func TestKindsAgainstLibrary(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d of %d updates", quick, asked)
-	if asked < 500 || quick < asked*2/3 {
-		t.Errorf("%d of %d updates took the short way: too few to prove anything", quick, asked)
-	}
+	return asked, quick
 }
 
 func quickly(t *testing.T, o *owners, r *resource, sub *api.Subresource) *ownership.Kind {
@@ -119,8 +133,25 @@ func aged(o api.Object) []metav1.ManagedFieldsEntry {
 // the library makes, as it is stored.
 func TestAppliedAgainstLibrary(t *testing.T) {
 	draw := filler{rand.New(rand.NewPCG(7, 8))}
-	asked, quick := 0, 0
-	for _, kind := range api.Stored() {
+	asked, quick := draw.applications(t, api.Stored())
+	t.Logf("%d of %d configurations", quick, asked)
+	if asked < 150 || quick < asked/2 {
+		t.Errorf("%d of %d configurations took the short way: too few to prove anything", quick, asked)
+	}
+}
+
+// FuzzAppliedAgainstLibrary is the same of one kind, from any seed.
+func FuzzAppliedAgainstLibrary(f *testing.F) {
+	all := api.Stored()
+	f.Add(uint64(1), 0)
+	f.Fuzz(func(t *testing.T, seed uint64, kind int) {
+		filler{rand.New(rand.NewPCG(seed, 8))}.applications(t, all[uint(kind)%uint(len(all)):][:1])
+	})
+}
+
+// applications holds the short way of apply against the library for some kinds. It says how many there were, and took that way.
+func (draw filler) applications(t *testing.T, kinds []*api.Resource) (asked, quick int) {
+	for _, kind := range kinds {
 		r := &resource{Resource: kind}
 		o := newOwners()
 		live := draw.live(t, o, r)
@@ -166,10 +197,7 @@ func TestAppliedAgainstLibrary(t *testing.T) {
 			older(live, draw.IntN(3))
 		}
 	}
-	t.Logf("%d of %d configurations", quick, asked)
-	if asked < 150 || quick < asked/2 {
-		t.Errorf("%d of %d configurations took the short way: too few to prove anything", quick, asked)
-	}
+	return asked, quick
 }
 
 // live is a random object as the store would have it.

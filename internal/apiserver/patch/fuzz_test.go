@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"minato.dev/minato/internal/api/apitest"
 )
 
 // FuzzPatches applies any bytes as each kind of patch. A patch that is accepted leaves a document that is JSON, and not
@@ -34,7 +36,9 @@ func FuzzPatches(f *testing.F) {
 			return
 		}
 		for name, apply := range map[string]func(doc, body []byte, strict bool) ([]byte, []error, error){"JSON": JSON, "merge": Merge} {
-			out, _, err := apply(doc, body, strict)
+			var out []byte
+			var err error
+			apitest.Bounded(t, 48<<20+8<<10*len(body), func() { out, _, err = apply(doc, body, strict) })
 			if err != nil {
 				continue
 			}
@@ -45,6 +49,6 @@ func FuzzPatches(f *testing.F) {
 				t.Errorf("%s patch of %d bytes made %d", name, len(body), len(out))
 			}
 		}
-		_, _ = Strategic(pod.DeepCopy(), body, &corev1.Pod{}, strict)
+		apitest.Bounded(t, 16<<20+8<<10*len(body), func() { _, _ = Strategic(pod.DeepCopy(), body, &corev1.Pod{}, strict) })
 	})
 }
