@@ -14,6 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"minato.dev/minato/test/linear"
 )
 
 // door is how the history's clients reach the API: plain HTTP, so that nothing is tried again behind their backs.
@@ -34,33 +36,33 @@ func doorOf(ts *testscript.TestScript) *door {
 const patience = 3 * time.Second
 
 // do makes one request and reads its answer.
-func (d *door) do(ctx context.Context, in request) answer {
+func (d *door) do(ctx context.Context, in linear.Request) linear.Answer {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	resp, err := d.send(ctx, in)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return answer{kind: unsent, why: err.Error()}
+		return linear.Answer{Kind: linear.Unsent, Why: err.Error()}
 	case err != nil:
-		return answer{kind: unknown, why: err.Error()}
+		return linear.Answer{Kind: linear.Unknown, Why: err.Error()}
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return answer{kind: unknown, why: err.Error()}
+		return linear.Answer{Kind: linear.Unknown, Why: err.Error()}
 	}
 	return read(in, resp.StatusCode, raw)
 }
 
-func (d *door) send(ctx context.Context, in request) (*http.Response, error) {
-	method, at, contentType := http.MethodGet, d.base+"/"+in.name, "application/json"
+func (d *door) send(ctx context.Context, in linear.Request) (*http.Response, error) {
+	method, at, contentType := http.MethodGet, d.base+"/"+in.Name, "application/json"
 	var body any
-	meta := map[string]string{"name": in.name}
-	switch in.verb {
+	meta := map[string]string{"name": in.Name}
+	switch in.Verb {
 	case "create":
 		method, at, body = http.MethodPost, d.base, map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data(in)}
 	case "cas":
-		meta["resourceVersion"] = in.at.revision
+		meta["resourceVersion"] = in.At.Revision
 		method, body = http.MethodPut, map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data(in)}
 	case "put":
 		method, contentType, body = http.MethodPatch, "application/merge-patch+json", map[string]any{"data": data(in)}
@@ -83,7 +85,7 @@ func (d *door) send(ctx context.Context, in request) (*http.Response, error) {
 	return d.http.Do(req)
 }
 
-func data(in request) map[string]string { return map[string]string{"v": in.value} }
+func data(in linear.Request) map[string]string { return map[string]string{"v": in.Value} }
 
 // configMap is what the history reads of one.
 type configMap struct {
@@ -93,22 +95,22 @@ type configMap struct {
 }
 
 // read turns a response into an answer. What the server says of itself (5xx, 429) tells nothing of the object.
-func read(in request, code int, raw []byte) answer {
+func read(in linear.Request, code int, raw []byte) linear.Answer {
 	var o configMap
 	if err := json.Unmarshal(raw, &o); err != nil {
-		return answer{kind: unknown, why: err.Error()}
+		return linear.Answer{Kind: linear.Unknown, Why: err.Error()}
 	}
 	switch {
-	case code < 300 && in.verb == "delete":
-		return answer{kind: done}
+	case code < 300 && in.Verb == "delete":
+		return linear.Answer{Kind: linear.Done}
 	case code < 300:
-		return answer{kind: done, value: o.Data["v"], revision: o.Metadata.ResourceVersion}
+		return linear.Answer{Kind: linear.Done, Value: o.Data["v"], Revision: o.Metadata.ResourceVersion}
 	case code == http.StatusNotFound:
-		return answer{kind: absent}
+		return linear.Answer{Kind: linear.Absent}
 	case code == http.StatusConflict && o.Reason == "AlreadyExists":
-		return answer{kind: exists}
+		return linear.Answer{Kind: linear.Exists}
 	case code == http.StatusConflict:
-		return answer{kind: conflict}
+		return linear.Answer{Kind: linear.Conflict}
 	}
-	return answer{kind: unknown, why: fmt.Sprintf("%d %s", code, raw)}
+	return linear.Answer{Kind: linear.Unknown, Why: fmt.Sprintf("%d %s", code, raw)}
 }

@@ -1,40 +1,6 @@
 package script
 
-import (
-	"testing"
-
-	"github.com/anishathalye/porcupine"
-)
-
-// TestJudge: the history's judge must find what it looks for.
-func TestJudge(t *testing.T) {
-	at := func(call, end int64, in request, out answer) porcupine.Operation {
-		in.name = "o"
-		return porcupine.Operation{Call: call, Return: end, Input: in, Output: out}
-	}
-	create := at(1, 2, request{verb: "create", value: "a"}, answer{kind: done})
-	lost := at(1, 1<<60, request{verb: "create", value: "a"}, answer{kind: unknown})
-	for name, c := range map[string]struct {
-		ops  []porcupine.Operation
-		want bool
-	}{
-		"read what was written":         {[]porcupine.Operation{create, at(3, 4, request{verb: "get"}, answer{kind: done, value: "a"})}, true},
-		"an acknowledged write is lost": {[]porcupine.Operation{create, at(3, 4, request{verb: "get"}, answer{kind: absent})}, false},
-		"a stale read": {[]porcupine.Operation{create, at(3, 4, request{verb: "put", value: "b"}, answer{kind: done}),
-			at(5, 6, request{verb: "get"}, answer{kind: done, value: "a"})}, false},
-		"at the same time": {[]porcupine.Operation{create, at(3, 6, request{verb: "put", value: "b"}, answer{kind: done}),
-			at(4, 5, request{verb: "get"}, answer{kind: done, value: "a"})}, true},
-		"both won a race": {[]porcupine.Operation{create, at(3, 6, request{verb: "cas", value: "b", at: seenAt{value: "a"}}, answer{kind: done}),
-			at(3, 6, request{verb: "cas", value: "c", at: seenAt{value: "a"}}, answer{kind: done})}, false},
-		"unknown, happened":   {[]porcupine.Operation{lost, at(3, 4, request{verb: "get"}, answer{kind: done, value: "a"})}, true},
-		"unknown, did not":    {[]porcupine.Operation{lost, at(3, 4, request{verb: "get"}, answer{kind: absent})}, true},
-		"unknown, and undone": {[]porcupine.Operation{lost, at(3, 4, request{verb: "get"}, answer{kind: done, value: "a"}), at(5, 6, request{verb: "get"}, answer{kind: absent})}, false},
-	} {
-		if got := porcupine.CheckOperations(object(), c.ops); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
-		}
-	}
-}
+import "testing"
 
 // TestWatchersAreCompared: a write that one watcher missed is found, one in a gap is not a fault.
 func TestWatchersAreCompared(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"minato.dev/minato/test/linear"
 )
 
 // history ROUNDS [SEED [FAULT ...]] lets clients read and write few objects at once while faults fall, follows the writes
@@ -83,23 +85,23 @@ func (h *chronicle) round(c *churner, n int, fault string) {
 
 // client does one thing after the other; what it writes with a precondition it has read before.
 func (h *chronicle) client(ctx context.Context, id int, draw *rand.Rand, names []string) {
-	known := map[string]seenAt{}
+	known := map[string]linear.Seen{}
 	for ctx.Err() == nil {
 		name := names[draw.IntN(len(names))]
-		in := request{name: name, verb: verbs[draw.IntN(len(verbs))], value: strconv.FormatInt(h.value.Add(1), 10)}
-		if in.verb == "cas" {
-			in.at = known[name]
-			if in.at.revision == "" {
-				in.verb = "get"
+		in := linear.Request{Name: name, Verb: linear.Verbs[draw.IntN(len(linear.Verbs))], Value: strconv.FormatInt(h.value.Add(1), 10)}
+		if in.Verb == "cas" {
+			in.At = known[name]
+			if in.At.Revision == "" {
+				in.Verb = "get"
 			}
 		}
 		call := h.now()
 		out := h.door.do(ctx, in)
 		h.note(id, in, out, call)
-		if out.revision != "" {
-			known[name] = seenAt{out.revision, out.value}
+		if out.Revision != "" {
+			known[name] = linear.Seen{Revision: out.Revision, Value: out.Value}
 		}
-		if out.kind == unknown || out.kind == unsent {
+		if out.Kind == linear.Unknown || out.Kind == linear.Unsent {
 			<-time.After(20 * time.Millisecond)
 		}
 	}
@@ -109,22 +111,22 @@ func (h *chronicle) client(ctx context.Context, id int, draw *rand.Rand, names [
 func (h *chronicle) now() int64 { return int64(time.Since(h.began)) }
 
 // note adds one request to the history. A write whose outcome is not known may happen at any later time.
-func (h *chronicle) note(client int, in request, out answer, call int64) {
+func (h *chronicle) note(client int, in linear.Request, out linear.Answer, call int64) {
 	end := h.now()
-	switch {
-	case out.kind == unsent, out.kind == unknown && in.verb == "get", out.kind == conflict && in.verb != "cas": // says nothing
+	if !linear.Tells(in, out) {
 		return
-	case out.kind == unknown:
+	}
+	if out.Kind == linear.Unknown {
 		end = math.MaxInt64
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ops = append(h.ops, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: end})
-	if rv, err := strconv.ParseInt(out.revision, 10, 64); err == nil && out.kind == done && in.verb != "get" {
+	if rv, err := strconv.ParseInt(out.Revision, 10, 64); err == nil && out.Kind == linear.Done && in.Verb != "get" {
 		if h.acked == nil {
 			h.acked = map[int64]string{}
 		}
-		h.acked[rv] = in.verb + " " + in.name
+		h.acked[rv] = in.Verb + " " + in.Name
 	}
 }
 
@@ -132,15 +134,15 @@ func (h *chronicle) note(client int, in request, out answer, call int64) {
 func (h *chronicle) readAll(ts *testscript.TestScript) int64 {
 	for _, name := range h.names {
 		call := h.now()
-		in := request{name: name, verb: "get"}
+		in := linear.Request{Name: name, Verb: "get"}
 		out := h.door.do(context.Background(), in)
-		if out.kind == unknown || out.kind == unsent {
-			ts.Fatalf("history: %s cannot be read after all faults: %s", name, out.why)
+		if out.Kind == linear.Unknown || out.Kind == linear.Unsent {
+			ts.Fatalf("history: %s cannot be read after all faults: %s", name, out.Why)
 		}
 		h.note(historyClients, in, out, call)
 	}
-	last := h.door.do(context.Background(), request{name: "h-last", verb: "create", value: "last"})
-	rv, err := strconv.ParseInt(last.revision, 10, 64)
+	last := h.door.do(context.Background(), linear.Request{Name: "h-last", Verb: "create", Value: "last"})
+	rv, err := strconv.ParseInt(last.Revision, 10, 64)
 	ts.Check(err)
 	return rv
 }
@@ -149,15 +151,15 @@ func (h *chronicle) readAll(ts *testscript.TestScript) int64 {
 func (h *chronicle) judge(ts *testscript.TestScript) {
 	undecided := 0
 	for _, o := range h.ops {
-		if o.Output.(answer).kind == unknown {
+		if o.Output.(linear.Answer).Kind == linear.Unknown {
 			undecided++
 		}
 	}
-	result, info := porcupine.CheckOperationsVerbose(object(), h.ops, time.Minute)
+	result, info := porcupine.CheckOperationsVerbose(linear.Object(), h.ops, time.Minute)
 	switch result {
 	case porcupine.Illegal:
 		file := ts.MkAbs("history.html")
-		ts.Check(porcupine.VisualizePath(object(), info, file))
+		ts.Check(porcupine.VisualizePath(linear.Object(), info, file))
 		keep(ts, file)
 		ts.Fatalf("history: no order of the requests explains the answers; see %s", file)
 	case porcupine.Unknown:
