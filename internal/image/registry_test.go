@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -299,7 +300,7 @@ func TestPullRefusesLies(t *testing.T) {
 		"no archive":   {digest.FromBytes(gz(t, good)).String(), []byte(strings.Repeat("x", len(gz(t, good)))), "does not match its digest"},
 		"config":       {m.config.Digest.String(), []byte("{}"), "does not match its digest"},
 	} {
-		addr := fake(t, map[string]*made{"a:1": m}, func(w http.ResponseWriter, r *http.Request) bool {
+		addr := fake(t, map[string]*made{"a:1": m, "b:1": build(t, nil, gz, layer(t, file("b", "1")))}, func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.HasSuffix(r.URL.Path, c.path) {
 				return false
 			}
@@ -312,6 +313,13 @@ func TestPullRefusesLies(t *testing.T) {
 		if len(s.List()) != 0 {
 			t.Errorf("%s: the image was kept", what)
 		}
+		// What was true of it is kept for a next try, and goes with whatever is removed next.
+		_, err = s.Pull(t.Context(), PullRequest{Ref: addr + "/b:1"})
+		ok(t, err)
+		ok(t, s.Remove(t.Context(), addr+"/b:1", RemoveOptions{}))
+		if left := filesOf(t, s); len(left) != 0 {
+			t.Errorf("%s: left are %v", what, left)
+		}
 	}
 	addr := fake(t, map[string]*made{"a:1": m}, func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.Contains(r.URL.Path, "/manifests/sha256:") {
@@ -322,6 +330,18 @@ func TestPullRefusesLies(t *testing.T) {
 	})
 	_, err := open(t).Pull(t.Context(), PullRequest{Ref: addr + "/a@" + m.root.Digest.String()})
 	wantError(t, err, "does not match its digest")
+}
+
+// filesOf lists all files of a store but those of the store itself.
+func filesOf(t *testing.T, s *Store) (names []string) {
+	t.Helper()
+	ok(t, filepath.WalkDir(s.cfg.Dir, func(at string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			names = append(names, strings.TrimPrefix(at, s.cfg.Dir))
+		}
+		return err
+	}))
+	return names
 }
 
 func TestPullWithTokens(t *testing.T) {

@@ -79,7 +79,7 @@ func TestRootsThatAreHeld(t *testing.T) {
 // TestClocksThatJump: what the clock of the wall says has no say in rates and sizes.
 func TestClocksThatJump(t *testing.T) {
 	m := newMachine(t)
-	_, id := m.sleeper(func(c *api.ContainerConfig) { c.Command = []string{"sh", "-c", "while true; do :; done"} })
+	pod, id := m.sleeper(func(c *api.ContainerConfig) { c.Command = []string{"sh", "-c", "while true; do :; done"} })
 	rec := m.server.containers.Get(id)
 	now := time.Now().Round(0) // of the wall alone
 	for _, jump := range []time.Duration{0, 24 * time.Hour, -24 * time.Hour, -23 * time.Hour, 10 * 365 * 24 * time.Hour} {
@@ -94,4 +94,6 @@ func TestClocksThatJump(t *testing.T) {
 			t.Errorf("after a jump of %v: no layer", jump)
 		}
 	}
+	m.remove(pod)
+	nothingLeft(t, m, "jumps of the clock")
 }
