@@ -40,3 +40,33 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSacrifices is making room for one pod among a thousand full nodes of thirty pods each, a hundred of which are
+// offered: by what it asks for alone, and where it is to be spread as well.
+func BenchmarkSacrifices(b *testing.B) {
+	nodes := map[string]*framework.Node{}
+	var shapes framework.Shapes
+	for i := range 1000 {
+		name := fmt.Sprintf("n%d", i)
+		n := node(name, zone(fmt.Sprint(i%3)), func(n *corev1.Node) {
+			n.Status.Allocatable = corev1.ResourceList{"cpu": resource.MustParse("30"), "memory": resource.MustParse("64Gi"), "pods": resource.MustParse("110")}
+		})
+		for k := range 30 {
+			n.Add(shapes.Place(framework.NewPod(pod(named(fmt.Sprintf("p%d-%d", i, k)), labelled([]string{"web", "db"}[min(k, 1)]), weighs(1), asks("1")))))
+		}
+		nodes[name] = n
+	}
+	c := cluster(nodes)
+	for name, change := range map[string]func(*corev1.Pod){"plain": func(*corev1.Pod) {}, "spread": spread(5, nil)} {
+		b.Run(name, func(b *testing.B) {
+			p := framework.NewPod(pod(named("x"), labelled("web"), weighs(10), asks("1"), change))
+			all := plugins.Default()
+			v := decide(p, c, all, nil)
+			for b.Loop() {
+				if list := sacrifices(p, c, v, all, nil); len(list) != 100 || len(list[0].victims) != 1 {
+					b.Fatal(len(list))
+				}
+			}
+		})
+	}
+}

@@ -30,11 +30,12 @@ const (
 // Pure; plugins are asked again about each node as it would be.
 func sacrifices(p *framework.Pod, c framework.Cluster, v Verdict, plugins []framework.Plugin, budgets []*policyv1.PodDisruptionBudget) (out []sacrifice) {
 	most := max(triedLeast, len(c.Nodes)/triedShare)
+	asked, bounds := newQuestion(p, c, plugins), newBudgets(budgets)
 	for at, n := range c.Nodes {
 		if v.hopeless(n.Name) || !hasLower(n, priority(p.Pod)) {
 			continue
 		}
-		if s, ok := offer(p, c, at, plugins, budgets); ok {
+		if s, ok := offer(asked.about(at), bounds); ok {
 			if out = append(out, s); len(out) == most {
 				break
 			}
@@ -52,39 +53,30 @@ func hasLower(n *framework.Node, than int32) bool {
 	return false
 }
 
-// offer takes all pods of lower priority off node at, and puts back, the most important first, those beside which p fits;
-// pods that a disruption budget would keep come before all others.
-func offer(p *framework.Pod, c framework.Cluster, at int, plugins []framework.Plugin, budgets []*policyv1.PodDisruptionBudget) (sacrifice, bool) {
-	trial := c
-	trial.Nodes = slices.Clone(c.Nodes)
-	n := c.Nodes[at].Clone()
-	trial.Nodes[at] = n
+// offer takes all pods of lower priority off a node, and puts back, the most important first, those beside which the pod
+// fits; pods that a disruption budget would keep come before all others.
+func offer(t *trial, budgets []budget) (sacrifice, bool) {
 	var lower []*framework.Placed
-	for _, other := range n.Pods {
-		if other.Priority < priority(p.Pod) {
+	for _, other := range t.node.Pods {
+		if other.Priority < priority(t.p.Pod) {
 			lower = append(lower, other)
 		}
 	}
 	for _, other := range lower {
-		n.Remove(other.Namespace, other.Name)
+		t.remove(other)
 	}
-	fits := func() bool {
-		l := line(p, trial, plugins)
-		_, reasons := l.refuseBeside(p, n, trial)
-		return reasons == nil
-	}
-	if !fits() {
+	if !t.fits() {
 		return sacrifice{}, false
 	}
 	slices.SortFunc(lower, moreImportant)
 	kept, rest := underBudget(lower, budgets)
-	s := sacrifice{node: c.Nodes[at]}
+	s := sacrifice{node: t.all.Nodes[t.at]}
 	for i, list := range [][]*framework.Placed{kept, rest} {
 		for _, other := range list {
-			if n.Add(other); fits() {
+			if t.add(other); t.fits() {
 				continue
 			}
-			n.Remove(other.Namespace, other.Name)
+			t.remove(other)
 			s.victims = append(s.victims, other)
 			if i == 0 {
 				s.violated++
@@ -100,16 +92,30 @@ func moreImportant(a, b *framework.Placed) int {
 	return cmp.Or(cmp.Compare(b.Priority, a.Priority), a.Started.Compare(b.Started), cmp.Compare(a.Key(), b.Key()))
 }
 
+// budget is a disruption budget with its selector read.
+type budget struct {
+	*policyv1.PodDisruptionBudget
+	selector labels.Selector
+}
+
+func newBudgets(list []*policyv1.PodDisruptionBudget) []budget {
+	out := make([]budget, len(list))
+	for i, b := range list {
+		out[i] = budget{b, framework.Selector(b.Spec.Selector)}
+	}
+	return out
+}
+
 // underBudget parts the pods that a disruption budget would not let go, taken together, from the others.
-func underBudget(pods []*framework.Placed, budgets []*policyv1.PodDisruptionBudget) (kept, rest []*framework.Placed) {
-	selectors, allowed := make([]labels.Selector, len(budgets)), make([]int32, len(budgets))
+func underBudget(pods []*framework.Placed, budgets []budget) (kept, rest []*framework.Placed) {
+	allowed := make([]int32, len(budgets))
 	for i, b := range budgets {
-		selectors[i], allowed[i] = framework.Selector(b.Spec.Selector), b.Status.DisruptionsAllowed
+		allowed[i] = b.Status.DisruptionsAllowed
 	}
 	for _, p := range pods {
 		keep := false
 		for i, b := range budgets {
-			if b.Namespace != p.Namespace || len(p.Labels) == 0 || selectors[i].Empty() || !selectors[i].Matches(p.Labels) {
+			if b.Namespace != p.Namespace || len(p.Labels) == 0 || b.selector.Empty() || !b.selector.Matches(p.Labels) {
 				continue
 			}
 			if _, counted := b.Status.DisruptedPods[p.Name]; counted {

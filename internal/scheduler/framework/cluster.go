@@ -21,6 +21,13 @@ type Preparer interface {
 	Prepare(p *Pod, c Cluster) Plugin
 }
 
+// Follower is what a Preparer returns whose filter depends on the pods of other nodes: Follow says what judges after other has
+// come to n (by 1) or gone from it (-1), without looking at the cluster again, and leaves the receiver as it is. A prepared
+// filter that is no Follower looks at no other pods.
+type Follower interface {
+	Follow(p *Pod, n *Node, other *Placed, by int) Filter
+}
+
 // Selector reads a label selector of the API. A nil one selects nothing, an invalid one (which validation refuses) too.
 func Selector(s *metav1.LabelSelector) labels.Selector {
 	sel, err := metav1.LabelSelectorAsSelector(s)

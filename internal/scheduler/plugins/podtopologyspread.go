@@ -1,7 +1,9 @@
 package plugins
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -78,12 +80,21 @@ func (t *constraint) count(p *framework.Pod, c framework.Cluster, list []*constr
 		v := n.Labels[t.TopologyKey]
 		t.counts[v] += 0
 		for _, other := range n.Pods {
-			if other.Namespace == p.Namespace && !other.Leaving && t.selector.Matches(other.Labels) {
+			if t.counted(p, other) {
 				t.counts[v]++
 			}
 		}
 	}
-	t.least = math.MaxInt64
+	t.bound()
+}
+
+func (t *constraint) counted(p *framework.Pod, other *framework.Placed) bool {
+	return other.Namespace == p.Namespace && !other.Leaving && t.selector.Matches(other.Labels)
+}
+
+// bound finds the least and the most of the counts.
+func (t *constraint) bound() {
+	t.least, t.most = math.MaxInt64, 0
 	for _, n := range t.counts {
 		t.least, t.most = min(t.least, n), max(t.most, n)
 	}
@@ -124,6 +135,25 @@ func (s *spread) Filter(_ *framework.Pod, n *framework.Node) []string {
 		}
 	}
 	return nil
+}
+
+// Follow counts one pod more or less, in the constraints that refuse.
+func (s *spread) Follow(p *framework.Pod, n *framework.Node, other *framework.Placed, by int) framework.Filter {
+	out := *s
+	for i, t := range s.hard {
+		if !t.counted(p, other) || !hasAllKeys(n, s.hard) || !t.letsIn(p, n) {
+			continue
+		}
+		if &out.hard[0] == &s.hard[0] {
+			out.hard = slices.Clone(s.hard)
+		}
+		changed := *t
+		changed.counts = maps.Clone(t.counts)
+		changed.counts[n.Labels[t.TopologyKey]] += int64(by)
+		changed.bound()
+		out.hard[i] = &changed
+	}
+	return &out
 }
 
 // Weight is upstream's.
