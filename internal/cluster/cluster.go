@@ -26,7 +26,8 @@ type Phase struct {
 	Ready bool `json:"ready,omitempty"`
 }
 
-// assembly is what the parts of one running cluster share. It is read-only once they run.
+// assembly is what the parts of one running cluster share. It is read-only once they run, but for the certificates of a server,
+// which are there once its API server is.
 type assembly struct {
 	cfg    Config
 	id     Identity
@@ -89,23 +90,26 @@ func Run(ctx context.Context, cfg Config, onPhase func(Phase)) error {
 	return a.run(ctx, l)
 }
 
-// assemble prepares everything on disk that the parts need.
+// assemble finds out who and where this cluster is. Its certificates come with the control plane, see certify.
 func assemble(cfg Config) (*assembly, error) {
 	a, err := prepare(cfg, false)
 	if err != nil {
 		return nil, err
 	}
-	id := a.id
-	if a.nodeIP, err = nodeIP(cfg, id); err != nil {
-		return nil, err
-	}
-	a.certs, err = pki.Keep(a.paths.PKI(), pki.Names{Node: id.NodeName, IPs: []net.IP{a.nodeIP.AsSlice()},
-		ServiceIP: id.ServiceIP().AsSlice(), ClusterDomain: clusterDomain})
+	a.tokens.dir = a.paths.PKI()
+	a.nodeIP, err = nodeIP(cfg, a.id)
+	return a, err
+}
+
+// certify reads the certificates or makes them, which takes a tenth of a first start and is done beside what needs none.
+func (a *assembly) certify() (err error) {
+	a.certs, err = pki.Keep(a.paths.PKI(), pki.Names{Node: a.id.NodeName, IPs: []net.IP{a.nodeIP.AsSlice()},
+		ServiceIP: a.id.ServiceIP().AsSlice(), ClusterDomain: clusterDomain})
 	if err != nil {
-		return nil, fmt.Errorf("certificates: %w", err)
+		return fmt.Errorf("certificates: %w", err)
 	}
-	a.pki, a.tokens.dir = a.certs.Bundle(), a.paths.PKI()
-	return a, a.kubeconfig().WriteFile(a.paths.AdminKubeconfig())
+	a.pki = a.certs.Bundle()
+	return a.kubeconfig().WriteFile(a.paths.AdminKubeconfig())
 }
 
 // prepare makes what a cluster and a host have in common: the identity and the volatile directory.

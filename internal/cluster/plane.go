@@ -36,15 +36,18 @@ type plane struct {
 
 // run opens the store, loads the API server and answers on l until ctx ends.
 func (p *plane) run(ctx context.Context, l net.Listener, ready func()) error {
-	st, err := store.Open(ctx, store.Config{Dir: p.a.paths.etcd(), Log: p.a.log.With("room", "etcd")})
-	if err != nil {
-		return fmt.Errorf("open etcd: %w", err)
+	st, err := p.open(ctx)
+	if st == nil {
+		return err
 	}
 	defer func() {
 		if err := st.Close(); err != nil {
 			p.a.log.Error("etcd did not close cleanly", "err", err)
 		}
 	}()
+	if err != nil {
+		return err
+	}
 	p.a.report("etcd")
 	if p.server, err = apiserver.New(p.config(st)); err != nil {
 		return err
@@ -65,6 +68,18 @@ func (p *plane) run(ctx context.Context, l net.Listener, ready func()) error {
 		ready()
 		return nil
 	})
+}
+
+// open opens the store while the certificates are made. There may be a store and an error.
+func (p *plane) open(ctx context.Context) (st *store.Etcd, err error) {
+	err = run.With(ctx, func(s *run.Scope) (err error) {
+		s.Go("certificates", func(context.Context) error { return p.a.certify() })
+		if st, err = store.Open(ctx, store.Config{Dir: p.a.paths.etcd(), Log: p.a.log.With("room", "etcd")}); err != nil {
+			return fmt.Errorf("open etcd: %w", err)
+		}
+		return nil
+	})
+	return st, err
 }
 
 func (p *plane) tls() *tls.Config {
