@@ -32,19 +32,32 @@ func fill(svc *corev1.Service, have []*discoveryv1.EndpointSlice, want map[strin
 	}
 	if len(want) == 0 { // one empty slice says that the Service is known and has no pods
 		want = map[string]*group{"": {ports: []discoveryv1.EndpointPort{}}}
-		if len(byPorts) > 0 {
-			key := slices.Sorted(maps.Keys(byPorts))[0]
-			want = map[string]*group{key: {ports: byPorts[key][0].Ports}}
-		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		fillGroup(svc, byPorts[key], want[key], &ch)
 		delete(byPorts, key)
 	}
-	for _, left := range byPorts {
-		ch.remove = append(ch.remove, left...)
+	for _, key := range slices.Sorted(maps.Keys(byPorts)) {
+		ch.remove = append(ch.remove, byPorts[key]...)
 	}
+	ch.reuse(svc)
 	return ch
+}
+
+// reuse has a slice that would go hold what would be created: one write does for two, and nobody meets a Service with both,
+// such as the empty slice of a Service without pods beside that of its first pod.
+func (ch *changes) reuse(svc *corev1.Service) {
+	gone := ch.remove
+	ch.remove = nil
+	for _, s := range gone {
+		last := len(ch.create) - 1
+		if last < 0 || s.AddressType != discoveryv1.AddressTypeIPv4 || !metav1.IsControlledBy(s, svc) {
+			ch.remove = append(ch.remove, s)
+			continue
+		}
+		ch.update = append(ch.update, with(svc, s, ch.create[last].Ports, ch.create[last].Endpoints))
+		ch.create = ch.create[:last]
+	}
 }
 
 func fillGroup(svc *corev1.Service, have []*discoveryv1.EndpointSlice, g *group, ch *changes) {
