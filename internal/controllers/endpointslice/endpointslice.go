@@ -7,14 +7,11 @@ package endpointslice
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"minato.dev/minato/internal/client"
@@ -96,7 +93,7 @@ func (e *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	svc, ok := e.services.Get(k.Namespace, k.Name)
 	if !ok || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		if ok { // its slices go with a deleted Service by their owner reference
-			return control.Result{}, e.apply(ctx, changes{remove: have})
+			return control.Result{}, Changes{Remove: have}.Apply(ctx, e.c, e.slices)
 		}
 		return control.Result{}, nil
 	}
@@ -107,7 +104,7 @@ func (e *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 		}
 		return ""
 	})
-	return control.Result{}, e.apply(ctx, fill(svc, have, want))
+	return control.Result{}, fill(svc, have, want).Apply(ctx, e.c, e.slices)
 }
 
 func (e *controller) managed(k control.Key) (out []*discoveryv1.EndpointSlice) {
@@ -117,36 +114,4 @@ func (e *controller) managed(k control.Key) (out []*discoveryv1.EndpointSlice) {
 		}
 	}
 	return out
-}
-
-// apply writes the changes and waits until the view has them, so that the next round does not repeat them.
-func (e *controller) apply(ctx context.Context, ch changes) error {
-	door := client.Of(e.c, client.EndpointSlices)
-	newest := ""
-	for _, s := range ch.update {
-		w, err := door.Update(ctx, s)
-		if err != nil {
-			return fmt.Errorf("update EndpointSlice %s: %w", s.Name, err)
-		}
-		newest = w.ResourceVersion
-	}
-	for _, s := range ch.create {
-		w, err := door.Create(ctx, s)
-		if err != nil {
-			if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-				return nil
-			}
-			return fmt.Errorf("create EndpointSlice for %s: %w", s.GenerateName, err)
-		}
-		newest = w.ResourceVersion
-	}
-	for _, s := range ch.remove {
-		if err := door.Delete(ctx, s.Namespace, s.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("delete EndpointSlice %s: %w", s.Name, err)
-		}
-	}
-	if newest != "" {
-		return e.slices.WaitFor(ctx, newest)
-	}
-	return nil
 }

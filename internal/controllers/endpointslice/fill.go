@@ -15,17 +15,14 @@ import (
 // maxEndpoints is upstream's default size of a slice.
 const maxEndpoints = 100
 
-// changes is what to write.
-type changes struct{ create, update, remove []*discoveryv1.EndpointSlice }
-
 // fill matches the wanted groups with the slices that exist: an endpoint stays in the slice that has it, new ones go
 // where room is, and only what differs is written. It is pure.
-func fill(svc *corev1.Service, have []*discoveryv1.EndpointSlice, want map[string]*group) (ch changes) {
+func fill(svc *corev1.Service, have []*discoveryv1.EndpointSlice, want map[string]*group) (ch Changes) {
 	slices.SortFunc(have, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
 	byPorts := map[string][]*discoveryv1.EndpointSlice{}
 	for _, s := range have {
 		if s.AddressType != discoveryv1.AddressTypeIPv4 {
-			ch.remove = append(ch.remove, s)
+			ch.Remove = append(ch.Remove, s)
 			continue
 		}
 		byPorts[portsKey(s.Ports)] = append(byPorts[portsKey(s.Ports)], s)
@@ -38,7 +35,7 @@ func fill(svc *corev1.Service, have []*discoveryv1.EndpointSlice, want map[strin
 		delete(byPorts, key)
 	}
 	for _, key := range slices.Sorted(maps.Keys(byPorts)) {
-		ch.remove = append(ch.remove, byPorts[key]...)
+		ch.Remove = append(ch.Remove, byPorts[key]...)
 	}
 	ch.reuse(svc)
 	return ch
@@ -46,21 +43,21 @@ func fill(svc *corev1.Service, have []*discoveryv1.EndpointSlice, want map[strin
 
 // reuse has a slice that would go hold what would be created: one write does for two, and nobody meets a Service with both,
 // such as the empty slice of a Service without pods beside that of its first pod.
-func (ch *changes) reuse(svc *corev1.Service) {
-	gone := ch.remove
-	ch.remove = nil
+func (ch *Changes) reuse(svc *corev1.Service) {
+	gone := ch.Remove
+	ch.Remove = nil
 	for _, s := range gone {
-		last := len(ch.create) - 1
+		last := len(ch.Create) - 1
 		if last < 0 || s.AddressType != discoveryv1.AddressTypeIPv4 || !metav1.IsControlledBy(s, svc) {
-			ch.remove = append(ch.remove, s)
+			ch.Remove = append(ch.Remove, s)
 			continue
 		}
-		ch.update = append(ch.update, with(svc, s, ch.create[last].Ports, ch.create[last].Endpoints))
-		ch.create = ch.create[:last]
+		ch.Update = append(ch.Update, with(svc, s, ch.Create[last].Ports, ch.Create[last].Endpoints))
+		ch.Create = ch.Create[:last]
 	}
 }
 
-func fillGroup(svc *corev1.Service, have []*discoveryv1.EndpointSlice, g *group, ch *changes) {
+func fillGroup(svc *corev1.Service, have []*discoveryv1.EndpointSlice, g *group, ch *Changes) {
 	left := map[string]discoveryv1.Endpoint{}
 	for _, ep := range g.endpoints {
 		left[identity(ep)] = ep
@@ -88,20 +85,20 @@ func fillGroup(svc *corev1.Service, have []*discoveryv1.EndpointSlice, g *group,
 	kept := 0
 	for i, s := range have {
 		if len(filled[i]) == 0 && (kept > 0 || i < len(have)-1 || len(fresh) > 0) {
-			ch.remove = append(ch.remove, s)
+			ch.Remove = append(ch.Remove, s)
 			continue
 		}
 		kept++
 		if c := with(svc, s, g.ports, filled[i]); !equality.Semantic.DeepEqual(c, s) {
-			ch.update = append(ch.update, c)
+			ch.Update = append(ch.Update, c)
 		}
 	}
 	for part := range slices.Chunk(fresh, maxEndpoints) {
 		kept++
-		ch.create = append(ch.create, with(svc, newSlice(svc), g.ports, part))
+		ch.Create = append(ch.Create, with(svc, newSlice(svc), g.ports, part))
 	}
 	if kept == 0 {
-		ch.create = append(ch.create, with(svc, newSlice(svc), g.ports, nil))
+		ch.Create = append(ch.Create, with(svc, newSlice(svc), g.ports, nil))
 	}
 }
 

@@ -61,7 +61,7 @@ func TestFill(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ch := fill(svc, c.have, c.want)
 			var does []string
-			for verb, all := range map[string][]*discoveryv1.EndpointSlice{"create": ch.create, "update": ch.update, "remove": ch.remove} {
+			for verb, all := range map[string][]*discoveryv1.EndpointSlice{"create": ch.Create, "update": ch.Update, "remove": ch.Remove} {
 				for _, s := range all {
 					does = append(does, fmt.Sprintf("%s %s(%d; %d)", verb, s.Name, len(s.Ports), len(s.Endpoints)))
 				}

@@ -8,16 +8,14 @@ package endpointslicemirroring
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/endpointslice"
 )
 
 // ManagedBy is upstream's name for this controller in a slice's label.
@@ -84,48 +82,17 @@ func (m *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	o, ok := m.endpoints.Get(k.Namespace, k.Name)
 	svc, known := m.services.Get(k.Namespace, k.Name)
 	if !ok || !known || svc.Spec.Selector != nil || !wanted(o) {
-		return control.Result{}, m.apply(ctx, changes{remove: have})
+		return control.Result{}, endpointslice.Changes{Remove: have}.Apply(ctx, m.c, m.slices)
 	}
 	p := plan(o, have)
 	if p.skipped > 0 {
 		m.events.Event(o, corev1.EventTypeWarning, "TooManyAddressesToMirror",
 			"A max of %d addresses can be mirrored to EndpointSlices per Endpoints subset. %d addresses were skipped", maxAddresses, p.skipped)
 	}
-	return control.Result{}, m.apply(ctx, p)
+	return control.Result{}, p.Apply(ctx, m.c, m.slices)
 }
 
 func wanted(o *corev1.Endpoints) bool {
 	_, election := o.Annotations[leader]
 	return o.DeletionTimestamp == nil && o.Labels[discoveryv1.LabelSkipMirror] != "true" && !election
-}
-
-// apply writes the changes and waits until the view has them, so that the next round does not repeat them.
-func (m *controller) apply(ctx context.Context, ch changes) error {
-	door, newest := client.Of(m.c, client.EndpointSlices), ""
-	for _, s := range ch.update {
-		w, err := door.Update(ctx, s)
-		if err != nil {
-			return fmt.Errorf("update EndpointSlice %s: %w", s.Name, err)
-		}
-		newest = w.ResourceVersion
-	}
-	for _, s := range ch.create {
-		w, err := door.Create(ctx, s)
-		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("create EndpointSlice for %s: %w", s.GenerateName, err)
-		}
-		newest = w.ResourceVersion
-	}
-	for _, s := range ch.remove {
-		if err := door.Delete(ctx, s.Namespace, s.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("delete EndpointSlice %s: %w", s.Name, err)
-		}
-	}
-	if newest != "" {
-		return m.slices.WaitFor(ctx, newest)
-	}
-	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	netutils "k8s.io/utils/net"
+
+	"minato.dev/minato/internal/controllers/endpointslice"
 )
 
 // maxAddresses is how many addresses of a subset are shown.
@@ -18,8 +20,8 @@ const maxAddresses = 1000
 
 // changes is what to write, and how many addresses were too many.
 type changes struct {
-	create, update, remove []*discoveryv1.EndpointSlice
-	skipped                int
+	endpointslice.Changes
+	skipped int
 }
 
 // picture is one slice that should be.
@@ -51,18 +53,18 @@ func plan(o *corev1.Endpoints, have []*discoveryv1.EndpointSlice) (ch changes) {
 		if s == nil {
 			homeless = append(homeless, p)
 		} else if next := p.on(s, o); !equality.Semantic.DeepEqual(next, s) {
-			ch.update = append(ch.update, next)
+			ch.Update = append(ch.Update, next)
 		}
 	}
 	for _, p := range homeless {
 		if s := take(func(s *discoveryv1.EndpointSlice) bool { return s.AddressType == p.family }); s != nil {
-			ch.update = append(ch.update, p.on(s, o))
+			ch.Update = append(ch.Update, p.on(s, o))
 			continue
 		}
-		ch.create = append(ch.create, p.on(&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, GenerateName: o.Name + "-",
+		ch.Create = append(ch.Create, p.on(&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, GenerateName: o.Name + "-",
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(o, corev1.SchemeGroupVersion.WithKind("Endpoints"))}}, AddressType: p.family}, o))
 	}
-	ch.remove = have
+	ch.Remove = have
 	return ch
 }
 

@@ -83,7 +83,7 @@ func TestPictures(t *testing.T) {
 		{"an old way to write it", []string{"a80: 010.0.0.1"}, "IPv4 a80: 10.0.0.1"},
 	} {
 		ch := plan(made(c.subsets...), nil)
-		if got := showAll(ch.create); got != c.want || len(ch.update)+len(ch.remove)+ch.skipped > 0 {
+		if got := showAll(ch.Create); got != c.want || len(ch.Update)+len(ch.Remove)+ch.skipped > 0 {
 			t.Errorf("%s: %s, %+v", c.what, got, ch)
 		}
 	}
@@ -91,19 +91,19 @@ func TestPictures(t *testing.T) {
 	for i := range maxAddresses + 7 {
 		fmt.Fprintf(&many, " 10.0.%d.%d", i/200, i%200+1)
 	}
-	if ch := plan(made("a80:"+many.String()), nil); ch.skipped != 7 || len(ch.create) != 1 || len(ch.create[0].Endpoints) != maxAddresses {
+	if ch := plan(made("a80:"+many.String()), nil); ch.skipped != 7 || len(ch.Create) != 1 || len(ch.Create[0].Endpoints) != maxAddresses {
 		t.Errorf("too many: %d skipped", ch.skipped)
 	}
 }
 
 func TestPlan(t *testing.T) {
-	first := plan(made("a80: 10.0.0.1"), nil).create[0]
+	first := plan(made("a80: 10.0.0.1"), nil).Create[0]
 	if first.GenerateName != "web-" || first.OwnerReferences[0].Kind != "Endpoints" || fmt.Sprint(first.Labels) !=
 		"map[app:x endpointslice.kubernetes.io/managed-by:endpointslicemirroring-controller.k8s.io kubernetes.io/service-name:web]" || fmt.Sprint(first.Annotations) != "map[note:y]" {
 		t.Errorf("new slice: %+v", first.ObjectMeta)
 	}
 	first.Name = "web-1"
-	second := plan(made("b81: 10.0.0.2"), nil).create[0]
+	second := plan(made("b81: 10.0.0.2"), nil).Create[0]
 	second.Name = "web-2"
 	relabelled := made("a80: 10.0.0.1")
 	relabelled.Labels["app"] = "z"
@@ -123,7 +123,7 @@ func TestPlan(t *testing.T) {
 		{"other labels", relabelled, both[:1], "", "IPv4 a80: 10.0.0.1", ""},
 	} {
 		ch := plan(c.o, c.have)
-		if a, b, r := showAll(ch.create), showAll(ch.update), showAll(ch.remove); a != c.create || b != c.update || r != c.remove {
+		if a, b, r := showAll(ch.Create), showAll(ch.Update), showAll(ch.Remove); a != c.create || b != c.update || r != c.remove {
 			t.Errorf("%s: create %q, update %q, remove %q", c.what, a, b, r)
 		}
 	}
