@@ -23,8 +23,8 @@ import (
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/control"
 	"minato.dev/minato/internal/controllers/adoption"
+	"minato.dev/minato/internal/controllers/podcontrol"
 	"minato.dev/minato/internal/controllers/pods"
-	"minato.dev/minato/internal/run"
 )
 
 type controller struct {
@@ -152,7 +152,7 @@ func (r *controller) act(ctx context.Context, rs *appsv1.ReplicaSet, p plan) err
 	if p.create > 0 {
 		return r.create(ctx, rs, p.create)
 	}
-	return each(ctx, len(p.remove), func(ctx context.Context, i int) error {
+	return podcontrol.Each(ctx, len(p.remove), func(ctx context.Context, i int) error {
 		pod := p.remove[i]
 		err := door.Delete(ctx, pod.Namespace, pod.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}})
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
@@ -180,7 +180,7 @@ func (r *controller) create(ctx context.Context, rs *appsv1.ReplicaSet, n int) e
 	for batch := 1; n > 0; batch *= 2 {
 		batch = min(batch, n, 500)
 		n -= batch
-		err := each(ctx, batch, func(ctx context.Context, _ int) error {
+		err := podcontrol.Each(ctx, batch, func(ctx context.Context, _ int) error {
 			pod, err := client.Of(r.c, client.Pods).Create(ctx, newPod(rs, r.kind.gvk))
 			if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 				return nil // the set itself is about to go
@@ -202,21 +202,6 @@ func (r *controller) create(ctx context.Context, rs *appsv1.ReplicaSet, n int) e
 		}
 	}
 	return nil
-}
-
-// each runs f for 0 to n-1 at once, at most 16 at a time.
-func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	slots := make(chan struct{}, 16)
-	return run.With(ctx, func(s *run.Scope) error {
-		for i := range n {
-			slots <- struct{}{}
-			s.Go("pod", func(ctx context.Context) error {
-				defer func() { <-slots }()
-				return f(ctx, i)
-			})
-		}
-		return nil
-	})
 }
 
 func newPod(rs *appsv1.ReplicaSet, gvk schema.GroupVersionKind) *corev1.Pod {
