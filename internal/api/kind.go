@@ -83,7 +83,7 @@ func (k kind) resource(gv schema.GroupVersion) *Resource {
 		r.Categories = []string{k.category}
 	}
 	if r.Columns == nil {
-		r.Columns, r.Row = table("Name", "Created At%"), defaultRow
+		r.Columns, r.Row, r.Plain = table("Name", "Created At%"), defaultRow, true
 	}
 	r.Columns = documented(k.plural, r.Columns)
 	r.FieldLabel = fieldLabel(r.GVK())

@@ -42,6 +42,7 @@ type Resource struct {
 	// cell a column: string, int64 or bool.
 	Columns []metav1.TableColumnDefinition
 	Row     func(obj runtime.Object, now time.Time) ([]any, error)
+	Plain   bool // the kind describes no columns, and has the usual two
 
 	// Fields returns what a field selector may name, beside metadata.name and metadata.namespace, of an object of the
 	// storage type. It is nil when there is nothing beside these two.

@@ -48,10 +48,14 @@ func (c *call) table(code int, objects []*cache.Object, lm metav1.ListMeta) erro
 	if err != nil {
 		return err
 	}
-	if c.out.Media == negotiate.JSON && !c.out.Pretty && code == http.StatusOK && c.res.Kind != "FlowSchema" {
+	none := len(objects) == 0 && (c.res.Row == nil || c.res.Plain) // then upstream says null
+	if c.out.Media == negotiate.JSON && !c.out.Pretty && code == http.StatusOK && c.res.Kind != "FlowSchema" && !none {
 		return c.tableList(objects, lm, o)
 	}
-	t := &metav1.Table{ListMeta: lm, Rows: make([]metav1.TableRow, 0, len(objects))}
+	t := &metav1.Table{ListMeta: lm}
+	if !none {
+		t.Rows = make([]metav1.TableRow, 0, len(objects))
+	}
 	if !o.NoHeaders {
 		t.ColumnDefinitions = c.res.columns()
 	}

@@ -22,6 +22,13 @@ func admitted(p *Pair) {
 	p.tell("admit", "admit", []do{
 		{"quota", "POST", "$NS/resourcequotas", `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"1","count/configmaps":"2","services.nodeports":"1"}}}`, "", "", nil},
 		{"quota status", "PATCH", "$NS/resourcequotas/q/status", `{"status":{"hard":{"pods":"1","count/configmaps":"2","services.nodeports":"1"},"used":{"pods":"0","count/configmaps":"0","services.nodeports":"0"}}}`, mergeType, "", nil},
+		{"later quota", "POST", "$NS/resourcequotas", `{"metadata":{"name":"later"},"spec":{"hard":{"count/secrets":"0"}}}`, "", "", nil},
+		{"later quota status", "PATCH", "$NS/resourcequotas/later/status", `{"status":{"hard":{"count/secrets":"0"},"used":{"count/secrets":"0"}}}`, mergeType, "", nil},
+	})
+	// Upstream looks at quotas through an informer: what it has seen of the later one it has seen of the other.
+	p.until(Request{Method: "POST", Path: "/api/v1/namespaces/admit/secrets?dryRun=All", Body: `{"metadata":{"name":"a"}}`}, `exceeded quota: later`)
+	p.tell("admit", "admit", []do{
+		{"no later quota", "DELETE", "$NS/resourcequotas/later", "", "", "", nil},
 		{"first", "POST", "$NS/configmaps", `{"metadata":{"name":"one"}}`, "", "", nil}, {"second", "POST", "$NS/configmaps", `{"metadata":{"name":"two"}}`, "", "", nil},
 		{"third", "POST", "$NS/configmaps", `{"metadata":{"name":"three"}}`, "", "", nil}, {"quota used", "GET", "$NS/resourcequotas/q", "", "", "", nil},
 		{"no quota", "DELETE", "$NS/resourcequotas/q", "", "", "", nil},

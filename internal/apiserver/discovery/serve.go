@@ -23,7 +23,6 @@ const (
 
 // serveRoot answers /api or /apis in the first form of the Accept header that there is: the plain list or everything.
 func serveRoot(w http.ResponseWriter, r *http.Request, plain, aggregated *document) {
-	w.Header().Set("Vary", "Accept")
 	media, ok := wantsAggregated(r.Header.Get("Accept"))
 	if !ok {
 		servePlain(w, r, plain)
@@ -34,6 +33,7 @@ func serveRoot(w http.ResponseWriter, r *http.Request, plain, aggregated *docume
 		writeError(w, err)
 		return
 	}
+	w.Header().Set("Vary", "Accept") // said, as upstream does, of the aggregated form only
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Cache-Control", "public")
 	if r.Header.Get("If-None-Match") == etag {
@@ -102,8 +102,8 @@ func write(w http.ResponseWriter, r *http.Request, d *document, out negotiate.Ou
 	case body.gzip != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"):
 		data = body.gzip
 		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Add("Vary", "Accept-Encoding")
 	}
-	w.Header().Add("Vary", "Accept-Encoding")
 	w.Header().Set("Content-Type", string(out.Media)+params)
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	if r.Method != http.MethodHead {

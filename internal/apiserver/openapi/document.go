@@ -59,9 +59,9 @@ func (d *document) serve(w http.ResponseWriter, r *http.Request, known []form) {
 		return
 	}
 	w.Header().Set("Content-Type", f.contentType)
-	w.Header().Add("Vary", "Accept-Encoding")
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Add("Vary", "Accept-Encoding")
 	} else if data, err = expand(data); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
