@@ -92,7 +92,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, tlsConfig *tls.Confi
 		})
 		var err error
 		if tlsConfig != nil {
-			err = srv.ServeTLS(l, "", "")
+			err = srv.ServeTLS(h2.Listen(l), "", "")
 		} else {
 			err = srv.Serve(l)
 		}

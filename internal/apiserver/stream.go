@@ -58,10 +58,7 @@ func (l *lateBody) write(p []byte) (int, error) {
 	if l.zip != nil {
 		return l.zip.Write(p)
 	}
-	if err := writeChunks(l.c.w, p); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return l.c.w.Write(p)
 }
 
 func (l *lateBody) begin() {

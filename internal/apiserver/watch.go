@@ -158,7 +158,7 @@ func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
 			err = ctx.Err()
 		case len(events) == 0:
 			if err = w.Await(ctx); err == nil {
-				p.pause(ctx)
+				p.busy = p.pause(ctx)
 				continue
 			}
 		default:
@@ -175,7 +175,9 @@ func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
 		if gone := e.flush(); gone != nil || err != nil {
 			return
 		}
-		p.flushed = time.Now()
+		if p.flushed = time.Now(); p.busy {
+			p.busy = len(events) > 0 && p.pause(ctx)
+		}
 	}
 }
 

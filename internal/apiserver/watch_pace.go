@@ -13,8 +13,8 @@ import (
 // are not at all, nor are those of chosen objects, such as a node's pods.
 const (
 	fewWatchers = 8
-	breath      = 250 * time.Microsecond // for each watcher of the kind
-	longest     = 100 * time.Millisecond
+	breath      = 300 * time.Microsecond // for each watcher of the kind
+	longest     = 120 * time.Millisecond
 )
 
 // pace is the least time between two flushes of one of so many watchers.
@@ -30,6 +30,7 @@ type pacer struct {
 	res     *resource
 	broad   bool
 	flushed time.Time
+	busy    bool // events came faster than the pace: nobody need wake the watcher before its next turn
 	timer   *time.Timer
 }
 

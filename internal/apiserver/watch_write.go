@@ -21,10 +21,13 @@ import (
 // eventBuffers are what watches gather events in, up to a chunk and the event that goes beyond it. A watch has one only from
 // the first event of a flush to its end: most are idle for most of the time, and making one anew for each flush costs more,
 // in collections, than all else that a flush does.
-var eventBuffers = sync.Pool{New: func() any { b := make([]byte, 0, chunk+4<<10); return &b }}
+var eventBuffers = sync.Pool{New: func() any { b := make([]byte, 0, usualBurst); return &b }}
+
+// usualBurst is their size at first.
+const usualBurst = 20 << 10
 
 // largestBuffer is kept for the next flush.
-const largestBuffer = 4 * chunk
+const largestBuffer = 2 * chunk
 
 // eventWriter renders and frames watch events in the form that was asked for.
 type eventWriter struct {
@@ -123,14 +126,11 @@ func (e *eventWriter) gather(events []cache.Event) error {
 	return nil
 }
 
-// spill writes the full chunks of what has been gathered.
+// spill writes what has been gathered.
 func (e *eventWriter) spill() error {
-	full := len(e.buf) - len(e.buf)%chunk
-	if err := writeChunks(e.c.w, e.buf[:full]); err != nil {
-		return err
-	}
-	e.buf = e.buf[:copy(e.buf, e.buf[full:])]
-	return nil
+	_, err := e.c.w.Write(e.buf)
+	e.buf = e.buf[:0]
+	return err
 }
 
 func (e *eventWriter) object(o *cache.Object) ([]byte, error) {

@@ -19,6 +19,7 @@ import (
 type conn struct {
 	srv     *Server
 	net     *tls.Conn
+	cork    *corked // below net; nil where the listener was not of Listen
 	handler http.Handler
 	tls     *tls.ConnectionState
 	remote  string
@@ -55,6 +56,7 @@ func newConn(s *Server, ctx context.Context, nc *tls.Conn, h http.Handler) *conn
 	state := nc.ConnectionState()
 	c := &conn{srv: s, net: nc, handler: h, tls: &state, remote: nc.RemoteAddr().String(), ctx: ctx,
 		in: input{from: nc, buf: make([]byte, inputSize)}, streams: map[uint32]*stream{}, window: connWindow, unacked: 1}
+	c.cork, _ = nc.NetConn().(*corked)
 	c.decoder = hpack.NewDecoder(4096, func(f hpack.HeaderField) { c.block.field(f, s.cfg.MaxHeader) })
 	c.decoder.SetMaxStringLength(s.cfg.MaxHeader)
 	c.out = output{window: firstWindow, first: firstWindow, frame: leastFrame}

@@ -13,7 +13,7 @@
 // handler has read, maxHeader bytes of headers, MaxStreams running handlers (those that their client has given up count), as
 // many that wait for one to end. Beyond them the client waits, or loses the connection where only an attack goes so far.
 //
-// The API server is the caller: New, then Attach to its http.Server before that serves; http.Server's Shutdown drains. All exported
+// The API server is the caller: New, then Attach to its http.Server before that serves on a listener of Listen; http.Server's Shutdown drains. All exported
 // methods are safe for concurrent use. The tests speak to it as net/http's client and as a raw one that writes frames; to
 // test what stands on it, use any HTTP client that takes h2.
 package h2

@@ -80,7 +80,7 @@ func (c *conn) flush() {
 		b := o.queue
 		o.queue = nil
 		c.mu.Unlock()
-		_, err := c.net.Write(b)
+		err := c.write(b)
 		if err == nil { // a connection that breaks may still read it
 			giveBack(b)
 		}

@@ -58,7 +58,7 @@ func start(t testing.TB, h http.HandlerFunc, change func(*Config)) *served {
 	sv.s = New(scope, cfg)
 	sv.s.Attach(hs)
 	scope.Go("serve", func(context.Context) error {
-		if err := hs.ServeTLS(l, "", ""); err != http.ErrServerClosed {
+		if err := hs.ServeTLS(Listen(l), "", ""); err != http.ErrServerClosed {
 			return err
 		}
 		return nil
