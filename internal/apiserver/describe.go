@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +30,7 @@ func (s *Server) describe() error {
 					d.Resources = append(d.Resources, describeResource(r)...)
 				}
 			}
-			slices.SortFunc(d.Resources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
+			sort.Slice(d.Resources, func(i, j int) bool { return d.Resources[i].Name < d.Resources[j].Name })
 			gvs = append(gvs, d)
 			if gv.Group == "" {
 				served["api"], served["api/"+gv.Version] = true, true

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"sort"
 	"text/tabwriter"
 	"time"
 
@@ -66,7 +65,7 @@ func (e *env) watchStats(ctx context.Context, n *cluster.Node, refs []string, ou
 		for name, u := range now {
 			rows = append(rows, rowOf(name, before[name], u))
 		}
-		slices.SortFunc(rows, func(a, b statsRow) int { return strings.Compare(a.Name, b.Name) })
+		sort.Slice(rows, func(i, j int) bool { return rows[i].Name < rows[j].Name })
 		if err := e.showStats(rows, output, !once); err != nil || once {
 			return err
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -112,7 +112,7 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 		}
 		list = append(list, k)
 	}
-	slices.SortFunc(list, func(a, b Token) int { return strings.Compare(a.ID, b.ID) })
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
 	return list, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -200,5 +201,7 @@ func readSpec(annotations map[string]string) (s Spec, err error) {
 const logName = "container.log"
 
 func newestFirst(m map[string]Container) []Container {
-	return slices.SortedFunc(maps.Values(m), func(a, b Container) int { return b.Created.Compare(a.Created) })
+	list := slices.Collect(maps.Values(m))
+	sort.Slice(list, func(i, j int) bool { return list[i].Created.After(list[j].Created) })
+	return list
 }

@@ -1,10 +1,9 @@
 package image
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
+	"sort"
 )
 
 // UnusedOptions say what RemoveUnused may take.
@@ -36,7 +35,7 @@ func (s *Store) RemoveUnused(ctx context.Context, o UnusedOptions) (gone []Image
 		}
 		gone = append(gone, i)
 	}
-	slices.SortFunc(gone, func(a, b Image) int { return cmp.Compare(a.ID, b.ID) })
+	sort.Slice(gone, func(i, j int) bool { return gone[i].ID < gone[j].ID })
 	if o.DryRun {
 		return gone, freed, nil
 	}

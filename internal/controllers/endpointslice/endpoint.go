@@ -3,6 +3,7 @@ package endpointslice
 import (
 	"cmp"
 	"slices"
+	"sort"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -31,8 +32,9 @@ func endpoints(svc *corev1.Service, selected []*corev1.Pod, zone func(node strin
 		groups[key].endpoints = append(groups[key].endpoints, endpoint(svc, p, zone(p.Spec.NodeName)))
 	}
 	for _, g := range groups {
-		slices.SortFunc(g.endpoints, func(a, b discoveryv1.Endpoint) int {
-			return cmp.Or(cmp.Compare(a.Addresses[0], b.Addresses[0]), cmp.Compare(a.TargetRef.Name, b.TargetRef.Name))
+		sort.Slice(g.endpoints, func(i, j int) bool {
+			a, b := &g.endpoints[i], &g.endpoints[j]
+			return cmp.Or(cmp.Compare(a.Addresses[0], b.Addresses[0]), cmp.Compare(a.TargetRef.Name, b.TargetRef.Name)) < 0
 		})
 	}
 	return groups
