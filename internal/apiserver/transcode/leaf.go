@@ -138,6 +138,9 @@ func appendFields(dst, message []byte) ([]byte, error) {
 			return dst, ErrUnusual
 		}
 	}
+	if !json.Valid(raw) { // one such object would spoil a whole list
+		return dst, ErrUnusual
+	}
 	return append(dst, raw...), nil
 }
 
