@@ -48,7 +48,7 @@ func (c *call) table(code int, objects []*cache.Object, lm metav1.ListMeta) erro
 	if err != nil {
 		return err
 	}
-	none := len(objects) == 0 && (c.res.Row == nil || c.res.Plain) // then upstream says null
+	none := len(objects) == 0 && (c.res.Row == nil || c.res.Plain || c.res.Kind == "CustomResourceDefinition") // then upstream says null
 	if c.out.Media == negotiate.JSON && !c.out.Pretty && code == http.StatusOK && c.res.Kind != "FlowSchema" && !none {
 		return c.tableList(objects, lm, o)
 	}

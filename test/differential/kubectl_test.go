@@ -163,7 +163,7 @@ var (
 	logged   = regexp.MustCompile(`(?m)^([EWI])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ `)
 	spaces   = regexp.MustCompile(`  +|-{5,}`)
 	jwts     = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.[\w-]+`)
-	ported   = regexp.MustCompile(`((?i:node ?port): +|[:/ ])(<unset> +)?3[0-2]\d{3}\b`)
+	ported   = regexp.MustCompile(`((?i:node ?port): +|[:/ ])(<unset> +)?3(?:[01]\d{3}|2[0-6]\d\d|27[0-5]\d|276[0-7])\b`)
 	editing  = regexp.MustCompile(`kubectl-edit-\d+|LIVE-\d+|MERGED-\d+`)
 )
 
