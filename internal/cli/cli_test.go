@@ -41,7 +41,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"run", 125, "IMAGE is missing"},
 		{"run --bogus x", 125, "see `minato run --help`"},
 		{"run -p 80 x", 125, "must be [IP:]HOST:CONTAINER"},
-		{"run -v data:/x x", 125, "named volumes are not built"},
+		{"run -v data:x x", 125, "must be an absolute path"},
 		{"run --restart always x", 125, "needs --detach"},
 		{"run -d --rm --restart always x", 125, "exclude each other"},
 		{"run --network none -p 1:1 x", 125, "no ports of its own"},
