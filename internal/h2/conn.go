@@ -98,9 +98,8 @@ func (c *conn) greet() error {
 
 // step reads one frame and does what it says.
 func (c *conn) step() error {
-	if !c.in.pending() {
-		c.mu.Lock()
-		c.unlock() // what is due goes before the wait
+	if !c.in.has(headSize) {
+		c.aside() // what is due goes before the wait
 	}
 	p, err := c.in.next(headSize)
 	if err != nil {

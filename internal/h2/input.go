@@ -12,8 +12,8 @@ type input struct {
 	r, w int
 }
 
-// pending says whether there is something that can be read without waiting.
-func (in *input) pending() bool { return in.w > in.r }
+// has says whether n bytes can be read without waiting.
+func (in *input) has(n int) bool { return in.w-in.r >= n }
 
 // next returns the next n bytes; they are valid until the next call.
 func (in *input) next(n int) ([]byte, error) {

@@ -1,6 +1,8 @@
 package h2
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -121,20 +123,39 @@ func (c *conn) broken(err error) {
 	}
 }
 
-// control queues frames of the reader's, who sends them before it waits for more. c.mu is held. It waits while more is queued than a
-// client that reads would leave, so that one that asks and does not read costs nothing.
+// mostQueued is more than handlers queue. What is more are answers to a client that asks and does not read.
+const mostQueued = 8 * maxQueued
+
+var errDeaf = errors.New("http2: the client does not read the answers to its frames")
+
+// control queues a frame of the connection's own. c.mu is held.
 func (c *conn) control(frame func([]byte) []byte) {
-	for len(c.out.queue) > maxQueued && c.out.err == nil {
-		if !c.out.writing {
-			c.flush()
-			continue
-		}
-		c.out.room.Wait()
-	}
-	if c.out.err == nil {
+	switch {
+	case c.out.err != nil:
+	case len(c.out.queue) > mostQueued:
+		c.broken(errDeaf)
+	default:
 		c.out.reserve(64)
 		c.out.queue = frame(c.out.queue)
 		c.out.due = true
+	}
+}
+
+// aside has what is due written by another goroutine than the reader, for whom the client may be waiting while it does not read.
+func (c *conn) aside() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.out.due {
+		return
+	}
+	c.out.due = false
+	if !c.out.writing {
+		c.srv.scope.Go("http2 answers", func(context.Context) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.flush()
+			return nil
+		})
 	}
 }
 

@@ -2,8 +2,10 @@ package h2
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -181,6 +183,22 @@ func TestFloods(t *testing.T) {
 			t.Errorf("%s: code %d", name, p[7])
 		}
 	}
+}
+
+// TestDeaf: who asks for ever and does not read is cut off, and is not made to wait: it may read once it has written.
+func TestDeaf(t *testing.T) {
+	sv := start(t, func(w http.ResponseWriter, r *http.Request) {}, nil)
+	r := sv.dial(t)
+	ping := bytes.Repeat(frame(framePing, 0, 0, make([]byte, 8)...), 1000)
+	for range 10000 { // 170 MB: far more than sockets and queues hold
+		if _, err := r.c.Write(ping); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the server reads no more")
+			}
+			return
+		}
+	}
+	t.Error("all pings were taken")
 }
 
 // TestRapidReset: streams that are opened and given up at once do not run more handlers than may run.
