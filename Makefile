@@ -76,7 +76,7 @@ test-unit: check-size ## laws, tables and stories beside the code
 	go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/... ./bench/report ./test/linear ./test/watch
 
 # What is concurrent. The second line imports Kubernetes, which takes long to build for the detector the first time.
-RACE := ./internal/run ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/... \
+RACE := ./internal/run ./internal/h2 ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/... \
 	./internal/client ./internal/control ./internal/controllers ./internal/scheduler/... ./internal/kubelet/... ./internal/apiserver
 
 .PHONY: test-race

@@ -183,7 +183,9 @@ func (c *conn) end(err error) {
 			c.out.reserve(len(ce.reason) + 64)
 			c.out.queue = appendGoAway(c.out.queue, c.highest, ce.code, ce.reason)
 			_ = c.net.SetWriteDeadline(time.Now().Add(leaveTime))
-			c.flush()
+			for c.flush(); c.out.writing; { // somebody else writes it
+				c.out.room.Wait()
+			}
 		}
 	}
 	c.clock.timer.Stop()
