@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -326,9 +325,7 @@ func TestDrain(t *testing.T) {
 	<-began
 	down := make(chan error, 1)
 	go func() { down <- sv.hs.Shutdown(context.WithoutCancel(t.Context())) }()
-	for len(slices.Collect(maps.Keys(sv.open()))) > 1 { // the idle one goes by itself
-		time.Sleep(time.Millisecond)
-	}
+	sv.untilOpen(t, 1) // the idle one goes by itself
 	select {
 	case err := <-down:
 		t.Fatalf("shut down under a request: %v", err)
@@ -343,10 +340,20 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func (sv *served) open() map[*conn]struct{} {
+// untilOpen waits until no more than so many connections are open.
+func (sv *served) untilOpen(t testing.TB, most int) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); sv.open() > most; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections are still open", sv.open())
+		}
+	}
+}
+
+func (sv *served) open() int {
 	sv.s.mu.Lock()
 	defer sv.s.mu.Unlock()
-	return maps.Clone(sv.s.conns)
+	return len(sv.s.conns)
 }
 
 // TestIdle: a connection without requests ends by itself.
@@ -356,9 +363,7 @@ func TestIdle(t *testing.T) {
 	if _, err := cl.Get(sv.url); err != nil {
 		t.Fatal(err)
 	}
-	for len(sv.open()) > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	sv.untilOpen(t, 0)
 	if _, err := cl.Get(sv.url); err != nil {
 		t.Errorf("a client that comes again: %v", err)
 	}

@@ -8,10 +8,11 @@
 //
 //	client -> reader (one goroutine a connection) -> worker (a handler's goroutine, used again) -> client
 //
-// The reader never waits for a handler, nor a handler for the reader but for its request's body and for the windows. What
-// is held for a connection has bounds: maxQueued bytes of frames to be written, connWindow bytes of bodies that no
-// handler has read, maxHeader bytes of headers, MaxStreams running handlers (those that their client has given up count), as
-// many that wait for one to end. Beyond them the client waits, or loses the connection where only an attack goes so far.
+// The reader never waits for a handler, nor for the client to read; a handler waits for the reader only where it wants its
+// request's body or the windows. What is held for a connection has bounds: maxQueued bytes of answers to be written, mostQueued
+// with the replies to the client's own frames, connWindow bytes of bodies that no handler has read, maxHeader bytes of headers,
+// MaxStreams running handlers (those that their client has given up count), four times as many that wait for one to end. Beyond
+// them the client waits, or loses the connection where only an attack goes so far.
 //
 // The API server is the caller: New, then Attach to its http.Server before that serves on a listener of Listen; http.Server's Shutdown drains. All exported
 // methods are safe for concurrent use. The tests speak to it as net/http's client and as a raw one that writes frames; to

@@ -35,11 +35,6 @@ func FuzzFrames(f *testing.F) {
 		_ = r.c.CloseWrite()
 		_, _ = io.Copy(io.Discard, r.c)
 		_ = r.c.Close()
-		for end := time.Now().Add(10 * time.Second); len(sv.open()) > 0; {
-			if time.Now().After(end) {
-				t.Fatal("the connection is still open")
-			}
-			time.Sleep(100 * time.Microsecond)
-		}
+		sv.untilOpen(t, 0)
 	})
 }

@@ -122,7 +122,7 @@ func (a *abilities) of(ctx context.Context, path string) ability {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, path, "features").Output()
-	if ctx.Err() != nil {
+	if refused := (*exec.ExitError)(nil); ctx.Err() != nil || err != nil && !errors.As(err, &refused) { // it was never asked
 		return ability{}
 	}
 	var answer struct {
