@@ -50,5 +50,6 @@ func splitLogin(user string) (name, password string, err error) {
 }
 
 func short(id string) string {
-	return strings.TrimPrefix(id, "sha256:")[:min(12, len(strings.TrimPrefix(id, "sha256:")))]
+	digits := id[strings.IndexByte(id, 0x3a)+1:]
+	return digits[:min(12, len(digits))]
 }

@@ -34,8 +34,8 @@ func (s *Store) assemble(ctx context.Context, from origin, root ocispec.Descript
 	}
 	release := s.hold(keys...)
 	defer release()
-	for _, raw := range p.raw {
-		if err := s.putBlob(raw, n.durable); err != nil {
+	for d, raw := range p.raw {
+		if err := s.putBlob(d, raw, n.durable); err != nil {
 			return Image{}, err
 		}
 	}

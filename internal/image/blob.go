@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,11 +13,27 @@ import (
 // maxDocument bounds manifests and configs, which are read into memory.
 const maxDocument = 8 << 20
 
-// ErrDigest is returned when content is not what its digest or size promised.
-var ErrDigest = errors.New("content does not match its digest")
-
 func (s *Store) blobPath(d string) string {
-	return s.path("blobs", "sha256", strings.TrimPrefix(d, "sha256:"))
+	algorithm, digits, ok := strings.Cut(d, ":")
+	if !ok {
+		algorithm, digits = digest.SHA256.String(), d
+	}
+	return s.path("blobs", algorithm, digits)
+}
+
+// blobs are all that are here, by digest.
+func (s *Store) blobs() (map[string]os.DirEntry, error) {
+	out := map[string]os.DirEntry{}
+	for _, a := range algorithms {
+		entries, err := os.ReadDir(s.path("blobs", a.String()))
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			out[a.String()+":"+e.Name()] = e
+		}
+	}
+	return out, nil
 }
 
 // readBlob returns a manifest or config and checks it.
@@ -32,15 +47,14 @@ func (s *Store) readBlob(d string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if got := digestOf(b).String(); got != d {
+	if got := like(digest.Digest(d), b).String(); got != d {
 		return nil, fmt.Errorf("blob %s: %w: it is %s", d, ErrDigest, got)
 	}
 	return b, nil
 }
 
-// putBlob keeps a manifest or config.
-func (s *Store) putBlob(b []byte, durable bool) error {
-	d := digestOf(b)
+// putBlob keeps a manifest or config, whose digest is d.
+func (s *Store) putBlob(d digest.Digest, b []byte, durable bool) error {
 	if _, err := s.readBlob(d.String()); err == nil {
 		return nil
 	}
@@ -57,12 +71,12 @@ type blobWriter struct {
 	have    int64
 }
 
-func (s *Store) newBlob() (*blobWriter, error) {
+func (s *Store) newBlob(a digest.Algorithm) (*blobWriter, error) {
 	f, err := os.CreateTemp(s.path("tmp"), "blob-")
 	if err != nil {
 		return nil, err
 	}
-	return &blobWriter{f: f, hash: digest.SHA256.Digester()}, nil
+	return &blobWriter{f: f, hash: a.Digester()}, nil
 }
 
 func (w *blobWriter) Write(b []byte) (n int, err error) {

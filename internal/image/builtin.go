@@ -93,7 +93,7 @@ func (s *Store) retireBuiltin(id string) error {
 
 // keepBytes puts content that is in memory into the store.
 func (s *Store) keepBytes(b []byte, d digest.Digest) error {
-	w, err := s.newBlob()
+	w, err := s.newBlob(digest.SHA256)
 	if err != nil {
 		return err
 	}

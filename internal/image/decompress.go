@@ -3,7 +3,6 @@ package image
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
@@ -14,15 +13,17 @@ import (
 const maxZstdWindow = 128 << 20
 
 var (
-	gzipMagic = []byte{0x1f, 0x8b}
-	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	gzipMagic  = []byte{0x1f, 0x8b}
+	zstdMagic  = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	bzip2Magic = []byte("BZh")
+	xzMagic    = []byte{0xfd, '7', 'z', 'X', 'Z', 0}
 )
 
-// decompress looks at the first bytes, because media types and file names are often wrong. Close frees its memory and
-// does not close r.
+// decompress looks at the first bytes, because media types and file names are often wrong. Close frees its memory, ends
+// its reading of r and does not close r.
 func decompress(r io.Reader) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
-	head, err := b.Peek(6)
+	head, err := b.Peek(len(xzMagic))
 	if err != nil && len(head) == 0 && err != io.EOF {
 		return nil, err
 	}
@@ -35,8 +36,15 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 			return nil, err
 		}
 		return z.IOReadCloser(), nil
-	case bytes.HasPrefix(head, []byte{0xfd, '7', 'z', 'X', 'Z', 0}), bytes.HasPrefix(head, []byte("BZh")):
-		return nil, fmt.Errorf("%w: compressed by xz or bzip2; use gzip, zstd or none", ErrLayer)
+	case bytes.HasPrefix(head, bzip2Magic):
+		return decompressBy("bzip2", b)
+	case bytes.HasPrefix(head, xzMagic):
+		return decompressBy("xz", b)
 	}
 	return io.NopCloser(b), nil
+}
+
+// isOddlyPacked reports a compression that docker load reads and no manifest has a media type for.
+func isOddlyPacked(head []byte) bool {
+	return bytes.HasPrefix(head, bzip2Magic) || bytes.HasPrefix(head, xzMagic)
 }

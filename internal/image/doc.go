@@ -4,7 +4,7 @@
 // The runtime (CRI image service and container start) and `minato image` call it. A Store is safe for concurrent use
 // within one process; one process opens a directory at a time. What is on disk:
 //
-//	blobs/sha256/<hex>          manifests, configs and layers as they came, named by what they hold
+//	blobs/<algorithm>/<hex>     manifests, configs and layers as they came, named by what they hold
 //	layers/<chain id hex>/fs    one unpacked layer, ready to be an overlay lower directory
 //	images/<image id hex>.json  one record an image: its names, digests, layers
 //	partial/<hex>               what has arrived of a layer whose pull was broken off

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -83,13 +84,14 @@ func zst(t testing.TB, b []byte) []byte {
 
 // made is an image in memory.
 type made struct {
+	by     digest.Algorithm
 	blobs  map[digest.Digest][]byte
 	root   ocispec.Descriptor
 	config ocispec.Descriptor
 }
 
 func (m *made) add(mediaType string, b []byte) ocispec.Descriptor {
-	d := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(b), Size: int64(len(b))}
+	d := ocispec.Descriptor{MediaType: mediaType, Digest: m.by.FromBytes(b), Size: int64(len(b))}
 	m.blobs[d.Digest] = b
 	return d
 }
@@ -104,12 +106,18 @@ func (m *made) addJSON(t testing.TB, mediaType string, v any) ocispec.Descriptor
 // build makes an image of tar layers, each compressed by pack (nil: not).
 func build(t testing.TB, change func(*ocispec.Image, *ocispec.Manifest), pack func(testing.TB, []byte) []byte, layers ...[]byte) *made {
 	t.Helper()
-	m := &made{blobs: map[digest.Digest][]byte{}}
+	return buildBy(t, digest.SHA256, change, pack, layers...)
+}
+
+// buildBy is build with digests of another algorithm.
+func buildBy(t testing.TB, by digest.Algorithm, change func(*ocispec.Image, *ocispec.Manifest), pack func(testing.TB, []byte) []byte, layers ...[]byte) *made {
+	t.Helper()
+	m := &made{by: by, blobs: map[digest.Digest][]byte{}}
 	config := ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Config: ocispec.ImageConfig{User: "1000", Cmd: []string{"/bin/sh"}}, RootFS: ocispec.RootFS{Type: "layers"}}
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Layers: []ocispec.Descriptor{}}
 	for _, l := range layers {
-		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, digest.FromBytes(l))
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, by.FromBytes(l))
 		if pack != nil {
 			l = pack(t, l)
 		}
@@ -135,9 +143,21 @@ func (m *made) ociArchive(t testing.TB, name string) []byte {
 	ok(t, err)
 	files := []entry{file("oci-layout", `{"imageLayoutVersion":"1.0.0"}`), file("index.json", string(index))}
 	for d, b := range m.blobs {
-		files = append(files, file("blobs/sha256/"+d.Encoded(), string(b)))
+		files = append(files, file("blobs/"+d.Algorithm().String()+"/"+d.Encoded(), string(b)))
 	}
 	return layer(t, files...)
+}
+
+// packed runs a program of the machine to compress b.
+func packed(program string) func(testing.TB, []byte) []byte {
+	return func(t testing.TB, b []byte) []byte {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), program, "-c")
+		cmd.Stdin = bytes.NewReader(b)
+		out, err := cmd.Output()
+		ok(t, err)
+		return out
+	}
 }
 
 func load(t testing.TB, s *Store, archive []byte) Image {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,10 +14,10 @@ import (
 )
 
 // A layer's chain id names it together with everything below it.
-func chainOf(dir string) string { return "sha256:" + dir }
+func chainOf(dir string) string { return ofFile(dir) }
 
 func (s *Store) layerDir(chain string) string {
-	return s.path("layers", strings.TrimPrefix(chain, "sha256:"))
+	return s.path("layers", fileOf(chain))
 }
 
 func (s *Store) layerFS(chain string) string { return filepath.Join(s.layerDir(chain), "fs") }
@@ -124,10 +123,11 @@ func (s *Store) fill(ctx context.Context, p layerPlan, root string) ([]string, U
 		return nil, Usage{}, layerError(ctx, "", err)
 	}
 	defer plain.Close()
-	hash := digest.SHA256.Digester()
+	hash := p.diff.Algorithm().Digester()
 	tee := io.TeeReader(plain, hash.Hash())
 	implied, use, unpackErr := unpackTar(ctx, root, tee)
 	if unpackErr != nil {
+		plain.Close() // nobody else may read src meanwhile
 		// Wrong bytes explain a broken archive better than the archive's own complaint: read on to learn the digest.
 		if _, err := io.Copy(io.Discard, until(ctx, src)); errors.Is(err, ErrDigest) {
 			return nil, Usage{}, err

@@ -17,7 +17,7 @@ import (
 // ErrArchive is returned by Load for input that is neither an OCI archive nor a docker-archive, or is broken.
 var ErrArchive = errors.New("invalid image archive")
 
-// Load reads an OCI archive or a docker-archive (docker save), plain or compressed by gzip or zstd, and returns the
+// Load reads an OCI archive or a docker-archive (docker save), plain or compressed by gzip, zstd, bzip2 or xz, and returns the
 // images in it.
 func (s *Store) Load(ctx context.Context, r io.Reader, o LoadOptions) ([]Image, error) {
 	out, err := s.load(ctx, r, o)
@@ -33,7 +33,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, o LoadOptions) ([]Image, 
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
-	found, err := a.images()
+	found, err := a.images(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load: %w: %w", ErrArchive, err)
 	}
@@ -141,21 +141,43 @@ func (a *archive) take(hdr *tar.Header, body io.Reader) error {
 	default:
 		return nil
 	}
-	w, err := a.store.newBlob()
+	algorithm, want := digest.SHA256, named(at)
+	if want != "" {
+		algorithm = want.Algorithm()
+	}
+	d, err := a.keep(body, algorithm, want)
+	if err == nil {
+		a.files[at] = d
+	}
+	return err
+}
+
+// keep makes a blob of the store, whose digest is want where that is not "".
+func (a *archive) keep(body io.Reader, algorithm digest.Algorithm, want digest.Digest) (ocispec.Descriptor, error) {
+	w, err := a.store.newBlob(algorithm)
 	if err != nil {
-		return err
+		return ocispec.Descriptor{}, err
 	}
 	defer w.drop()
 	if _, err := io.Copy(w, body); err != nil {
-		return fmt.Errorf("%w: %w", ErrArchive, err)
+		return ocispec.Descriptor{}, fmt.Errorf("%w: %w", ErrArchive, err)
 	}
 	d := w.hash.Digest()
-	if want, ok := strings.CutPrefix(at, "blobs/sha256/"); ok && want != d.Encoded() {
-		return fmt.Errorf("%w: it is %s", ErrDigest, d)
+	if want != "" && want != d {
+		return ocispec.Descriptor{}, fmt.Errorf("%w: it is %s", ErrDigest, d)
 	}
 	a.releases = append(a.releases, a.store.hold(d.String()))
-	a.files[at] = ocispec.Descriptor{Digest: d, Size: w.n}
-	return a.store.keep(w, d)
+	return ocispec.Descriptor{Digest: d, Size: w.n}, a.store.keep(w, d)
+}
+
+// named is the digest that a path of an OCI layout promises, "" for other paths.
+func named(at string) digest.Digest {
+	if rest, ok := strings.CutPrefix(at, "blobs/"); ok {
+		if d := digest.Digest(strings.Replace(rest, "/", ":", 1)); checkDigest(d) == nil {
+			return d
+		}
+	}
+	return ""
 }
 
 // file finds a path of the archive, through its links.

@@ -1,11 +1,13 @@
 package image
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -21,7 +23,7 @@ type dockerEntry struct {
 }
 
 // images lists what the archive holds: by its OCI index, else by docker save's manifest.json.
-func (a *archive) images() ([]archived, error) {
+func (a *archive) images(ctx context.Context) ([]archived, error) {
 	var index ocispec.Index
 	var entries []dockerEntry
 	oci, err := a.read("index.json", &index)
@@ -36,7 +38,7 @@ func (a *archive) images() ([]archived, error) {
 	case oci && len(index.Manifests) > 0:
 		return a.ociImages(index, entries)
 	case docker && len(entries) > 0:
-		return a.dockerImages(entries)
+		return a.dockerImages(ctx, entries)
 	case oci || docker:
 		return nil, errors.New("it holds no image")
 	}
@@ -116,7 +118,7 @@ func (a *archive) dockerTags(root ocispec.Descriptor, entries []dockerEntry) []s
 }
 
 // dockerImages writes the OCI manifests that a docker-archive lacks.
-func (a *archive) dockerImages(entries []dockerEntry) (out []archived, err error) {
+func (a *archive) dockerImages(ctx context.Context, entries []dockerEntry) (out []archived, err error) {
 	for _, e := range entries {
 		m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest}
 		config, ok := a.file(e.Config)
@@ -131,7 +133,7 @@ func (a *archive) dockerImages(entries []dockerEntry) (out []archived, err error
 			if !ok {
 				return nil, fmt.Errorf("the layer %q is missing", l)
 			}
-			if d.MediaType, err = a.store.layerType(d.Digest.String()); err != nil {
+			if d, err = a.common(ctx, d); err != nil {
 				return nil, err
 			}
 			m.Layers = append(m.Layers, d)
@@ -153,4 +155,35 @@ func (a *archive) dockerImages(entries []dockerEntry) (out []archived, err error
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+// common is the layer d in a form that manifests have a media type for: one that is not compressed in place of one that only
+// docker load would take.
+func (a *archive) common(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, error) {
+	head, err := a.store.head(d.Digest.String(), len(xzMagic))
+	if err != nil {
+		return d, err
+	}
+	if isOddlyPacked(head) {
+		if d, err = a.plain(ctx, d); err != nil {
+			return d, err
+		}
+	}
+	d.MediaType, err = a.store.layerType(d.Digest.String())
+	return d, err
+}
+
+// plain keeps the layer d as it is without its compression.
+func (a *archive) plain(ctx context.Context, d ocispec.Descriptor) (ocispec.Descriptor, error) {
+	packed, err := a.store.openBlob(d)
+	if err != nil {
+		return d, err
+	}
+	defer packed.Close()
+	r, err := decompress(until(ctx, packed))
+	if err != nil {
+		return d, err
+	}
+	defer r.Close()
+	return a.keep(r, digest.SHA256, "")
 }

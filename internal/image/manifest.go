@@ -56,16 +56,6 @@ func parseDocument(raw []byte) (document, error) {
 	return d, nil
 }
 
-func checkDigest(d digest.Digest) error {
-	if err := d.Validate(); err != nil {
-		return fmt.Errorf("digest %q: %w", d, err)
-	}
-	if d.Algorithm() != digest.SHA256 {
-		return fmt.Errorf("digest %q: only sha256 is understood", d)
-	}
-	return nil
-}
-
 // origin is where the parts of an image come from. Both methods check digest and size.
 type origin interface {
 	// document returns an index, manifest or config.

@@ -28,7 +28,7 @@ func (s *Store) partialWriter(d ocispec.Descriptor) (w *blobWriter, have int64, 
 	}
 	s.mu.Unlock()
 	if taken {
-		w, err = s.newBlob()
+		w, err = s.newBlob(d.Digest.Algorithm())
 		return w, 0, err
 	}
 	f, err := os.OpenFile(s.path("partial", d.Digest.Encoded()), os.O_RDWR|os.O_CREATE, 0o600)
@@ -46,7 +46,7 @@ func (s *Store) partialWriter(d ocispec.Descriptor) (w *blobWriter, have int64, 
 		s.arrived(d.Digest)
 		return nil, 0, errors.Join(err, f.Close())
 	}
-	return &blobWriter{f: f, hash: digest.SHA256.Digester(), partial: true}, have, nil
+	return &blobWriter{f: f, hash: d.Digest.Algorithm().Digester(), partial: true}, have, nil
 }
 
 // arrived lets another transfer of the layer have its file.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -159,7 +158,7 @@ func (s *Store) image(r *record) Image {
 	return i
 }
 
-func recordFile(id string) string { return strings.TrimPrefix(id, "sha256:") + ".json" }
+func recordFile(id string) string { return fileOf(id) + ".json" }
 
 func union(a, b []string) []string {
 	out := slices.Clone(a)

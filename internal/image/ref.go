@@ -59,13 +59,12 @@ func (n name) target() string {
 	return n.tag
 }
 
-var hexID = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
+var hexID = regexp.MustCompile(`^[0-9a-f]{12,128}$`)
 
 // idPrefix returns the digits of an image id or of a prefix of one, if ref is such.
 func idPrefix(ref string) (string, bool) {
-	digits, full := strings.CutPrefix(ref, "sha256:")
-	if !hexID.MatchString(digits) || full && len(digits) != 64 {
-		return "", false
+	if strings.Contains(ref, ":") {
+		return fileOf(ref), checkDigest(digest.Digest(ref)) == nil
 	}
-	return digits, true
+	return ref, hexID.MatchString(ref)
 }

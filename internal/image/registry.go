@@ -195,7 +195,7 @@ func (s *session) manifestFrom(ctx context.Context, h *endpoint, target string) 
 	if err != nil {
 		return nil, d, err
 	}
-	d.Digest, d.Size = digestOf(raw), int64(len(raw))
+	d.Digest, d.Size = like(digest.Digest(target), raw), int64(len(raw))
 	if strings.Contains(target, ":") && d.Digest.String() != target {
 		return nil, d, fmt.Errorf("manifest %s: %w: %s sent %s", target, ErrDigest, h.base.Host, d.Digest)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -91,7 +90,7 @@ func (s *Store) discard(trash string) (freed int64, err error) {
 		if chains[c] || needed[c] {
 			continue
 		}
-		if err := os.Rename(s.layerDir(c), filepath.Join(trash, strings.TrimPrefix(c, "sha256:"))); err != nil {
+		if err := os.Rename(s.layerDir(c), filepath.Join(trash, fileOf(c))); err != nil {
 			return freed, err
 		}
 		delete(s.chains, c)
@@ -102,19 +101,19 @@ func (s *Store) discard(trash string) (freed int64, err error) {
 }
 
 func (s *Store) discardBlobs(trash string, needed map[string]bool) (freed int64, err error) {
-	entries, err := os.ReadDir(s.path("blobs", "sha256"))
+	blobs, err := s.blobs()
 	if err != nil {
 		return 0, err
 	}
-	for _, e := range entries {
-		if needed["sha256:"+e.Name()] {
+	for d, e := range blobs {
+		if needed[d] {
 			continue
 		}
 		info, err := e.Info()
 		if err != nil {
 			return freed, err
 		}
-		if err := os.Rename(s.path("blobs", "sha256", e.Name()), filepath.Join(trash, "blob-"+e.Name())); err != nil {
+		if err := os.Rename(s.blobPath(d), filepath.Join(trash, "blob-"+e.Name())); err != nil {
 			return freed, err
 		}
 		freed += info.Size()

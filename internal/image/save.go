@@ -81,7 +81,7 @@ type outgoing struct {
 func (a *outgoing) oci(ctx context.Context, all []saved) error {
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
 	var entries []dockerEntry
-	blob := func(d digest.Digest) string { return "blobs/sha256/" + d.Encoded() }
+	blob := func(d digest.Digest) string { return "blobs/" + d.Algorithm().String() + "/" + d.Encoded() }
 	for _, i := range all {
 		names := i.names
 		if len(names) == 0 {

@@ -68,7 +68,11 @@ func Open(cfg Config) (*Store, error) {
 	if err := os.RemoveAll(s.path("tmp")); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	for _, d := range []string{"tmp", "partial", "blobs/sha256", "layers", "images"} {
+	dirs := []string{"tmp", "partial", "layers", "images"}
+	for _, a := range algorithms {
+		dirs = append(dirs, filepath.Join("blobs", a.String()))
+	}
+	for _, d := range dirs {
 		if err := os.MkdirAll(s.path(d), 0o700); err != nil {
 			return nil, fmt.Errorf("open image store: %w", err)
 		}
@@ -124,7 +128,7 @@ func (s *Store) find(ref string) *record {
 	if digits, ok := idPrefix(ref); ok {
 		var found *record
 		for id, r := range s.records {
-			if !strings.HasPrefix(strings.TrimPrefix(id, "sha256:"), digits) {
+			if !strings.HasPrefix(fileOf(id), digits) {
 				continue
 			}
 			if found != nil {
@@ -182,12 +186,12 @@ func (s *Store) Tag(ctx context.Context, ref, newName string) (Image, error) {
 
 // Usage returns what the store takes on disk, counted as it was written.
 func (s *Store) Usage(ctx context.Context) (Usage, error) {
-	entries, err := os.ReadDir(s.path("blobs", "sha256"))
+	blobs, err := s.blobs()
 	if err != nil {
 		return Usage{}, fmt.Errorf("image store usage: %w", err)
 	}
 	var u Usage
-	for _, e := range entries {
+	for _, e := range blobs {
 		info, err := e.Info()
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -230,5 +234,3 @@ func (s *Store) hold(keys ...string) (release func()) {
 		}
 	}
 }
-
-func digestOf(b []byte) digest.Digest { return digest.FromBytes(b) }

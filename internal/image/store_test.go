@@ -59,7 +59,7 @@ func TestLoadMakesLayersThatOverlayMounts(t *testing.T) {
 	priv.Mode = 0o700
 	up := layer(t, file("etc/.wh.a", ""), file("etc/b", "up"), file(".wh.gone", ""), file("opaque/n", "up"))
 	low2 := layer(t, priv, file("opaque/o", "low"))
-	for _, pack := range []func(testing.TB, []byte) []byte{nil, gz, zst} {
+	for _, pack := range []func(testing.TB, []byte) []byte{nil, gz, zst, packed("bzip2"), packed("xz")} {
 		s := s
 		if pack != nil {
 			s = open(t)
@@ -134,7 +134,14 @@ func TestLoadRefuses(t *testing.T) {
 		"cut":           {build(t, nil, gz, l).ociArchive(t, "")[:3000], "invalid image archive"},
 		"other machine": {build(t, func(i *ocispec.Image, _ *ocispec.Manifest) { i.Architecture = "s390x" }, gz, l).ociArchive(t, ""), "no image for this platform"},
 		"artifact":      {build(t, func(i *ocispec.Image, _ *ocispec.Manifest) { i.RootFS.DiffIDs = nil }, gz, l).ociArchive(t, ""), "is no container image"},
-		"xz":            {append([]byte{0xfd, '7', 'z', 'X', 'Z', 0}, l...), "use gzip, zstd"},
+		"broken xz":     {append([]byte{0xfd, '7', 'z', 'X', 'Z', 0}, l...), "xz: "},
+		"cut xz":        {cut(packed("xz")(t, build(t, nil, gz, l).ociArchive(t, ""))), "xz: "},
+		"broken bzip2":  {append([]byte("BZh9"), l...), "bzip2: "},
+		"xz layer":      {build(t, nil, func(t testing.TB, b []byte) []byte { return cut(packed("xz")(t, b)) }, l).ociArchive(t, ""), "xz: "},
+		"unknown digest": {build(t, func(_ *ocispec.Image, m *ocispec.Manifest) {
+			m.Layers[0].Digest = "blake3:" + digest.Digest(strings.Repeat("1", 64))
+		}, gz, l).ociArchive(t, ""),
+			"only sha256, sha384 and sha512 are understood"},
 	} {
 		s := open(t)
 		_, err := s.Load(t.Context(), bytes.NewReader(c.archive), LoadOptions{})
@@ -144,6 +151,9 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}
 }
+
+// cut takes the second half away.
+func cut(b []byte) []byte { return b[:len(b)/2] }
 
 // tree lists the files under dir.
 func tree(t *testing.T, dir string) string {
