@@ -286,8 +286,11 @@ static void mask(char **str)
 		return;
 	if (to < 0 || fstat(to, &st) < 0)
 		fail("can't mask path \"%s\": %s", str[0], why(errno));
+	static int nothing = -1; // where the first directory that was masked is: one file system is enough for all
 	int mnt;
-	if (S_ISDIR(st.st_mode)) {
+	if (S_ISDIR(st.st_mode) && nothing >= 0) {
+		mnt = syscall(SYS_open_tree, nothing, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	} else if (S_ISDIR(st.st_mode)) {
 		struct step s = {.flags = SB_RDONLY, .attr_set = MOUNT_ATTR_RDONLY};
 		char options[] = "nr_blocks=1,nr_inodes=1", *tmpfs[] = {str[0], "tmpfs", "tmpfs", options};
 		mnt = new_filesystem(&s, tmpfs, to);
@@ -301,6 +304,8 @@ static void mask(char **str)
 	if (mnt < 0)
 		fail("can't mask path \"%s\": %s", str[0], why(errno));
 	attach(mnt, to, str[0]);
+	if (S_ISDIR(st.st_mode) && nothing < 0)
+		nothing = in_root(str[0], O_PATH | O_DIRECTORY, 0);
 }
 
 static void take(struct step *s, char **str)

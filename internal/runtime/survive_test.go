@@ -22,6 +22,9 @@ func TestForkingWithoutEnd(t *testing.T) {
 	pod := m.run(pc)
 	limit := ""
 	for _, dir := range m.server.cgroups.Dirs(pc.Linux.CgroupParent) {
+		if err := os.MkdirAll(dir, 0o755); err != nil { // as a kubelet does
+			t.Fatal(err)
+		}
 		if _, err := os.Stat(filepath.Join(dir, "pids.max")); err == nil {
 			limit = filepath.Join(dir, "pids.max")
 		}

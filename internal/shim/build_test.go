@@ -145,12 +145,20 @@ var (
 	peers    = regexp.MustCompile(`(shared|master|propagate_from):\d+`)
 	// ofTheShim are the cgroups of version 1 in hierarchies that nothing is limited in, where libcontainer makes one more.
 	ofTheShim = regexp.MustCompile(`(?m)^((?:\d+:(?:name=systemd|blkio|freezer|):)?/minato-shimtest-\d+/\w+)-shim`)
+	// lent are the cgroups that a container has of its own only where it has a limit, where libcontainer makes one.
+	lent = regexp.MustCompile(`(?m)^(\d+:(?:cpuset|pids):)?/minato-shimtest-[\w/]+( /sys/fs/cgroup/(?:cpuset|pids) )?`)
 )
 
 // comparable leaves out of what a container says all that is different in each.
 func comparable(text string, r shim.CreateRequest) string {
 	text = strings.ReplaceAll(text, r.ID, "ID")
 	text = mountIDs.ReplaceAllString(text, "")
+	text = lent.ReplaceAllStringFunc(text, func(line string) string {
+		if at := lent.FindStringSubmatch(line); at[1]+at[2] != "" {
+			return at[1] + at[2]
+		}
+		return line
+	})
 	text = ofTheShim.ReplaceAllString(text, "$1/ID")
 	return peers.ReplaceAllString(text, "$1")
 }

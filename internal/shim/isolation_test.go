@@ -129,3 +129,44 @@ func TestCPUThrottled(t *testing.T) {
 		t.Errorf("the second update undid the first: %q", b)
 	}
 }
+
+// TestLimitsThatComeLater: a container without limits of processes and processors has no cgroup for them, until it is given
+// one; all its processes are there then, later ones too, a new shim knows of it, and nothing of it stays.
+func TestLimitsThatComeLater(t *testing.T) {
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		return // version 2 has one cgroup for all
+	}
+	n, ctx := newNode(t), ctxFor(t)
+	r := n.start(nil, sh("sleep 1000 & sleep 1000 & wait")...)
+	own := func(controller string) string { return filepath.Join("/sys/fs/cgroup", controller, n.cgroup, r.ID) }
+	for _, controller := range []string{"cpuset", "pids"} {
+		if _, err := os.Stat(own(controller)); err == nil {
+			t.Errorf("%s has a cgroup that nothing needs", controller)
+		}
+	}
+	limit := int64(50)
+	if err := n.UpdateResources(ctx, r.ID, &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "0"}, Pids: &specs.LinuxPids{Limit: &limit}}); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"cpuset/cpuset.cpus": "0", "pids/pids.max": "50", "pids/pids.current": "3"} {
+		controller, name := filepath.Split(file)
+		if b, err := os.ReadFile(filepath.Join(own(controller), name)); err != nil || strings.TrimSpace(string(b)) != want {
+			t.Errorf("%s is %q, not %q: %v", file, b, want, err)
+		}
+	}
+	killed := n.info().Pid
+	kill9(killed)
+	eventually(t, "a new shim", func() bool { return n.info().Pid != killed })
+	seen := shim.ExecRequest{Args: sh("grep Cpus_allowed_list /proc/self/status; grep -cE ':(cpuset|pids):.*" + r.ID + "' /proc/self/cgroup")}
+	if out, _, _ := n.execOut(r.ID, seen, ""); out != "Cpus_allowed_list:\t0\n2\n" {
+		t.Errorf("a later process: %q", out)
+	}
+	if err := n.Delete(ctx, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, controller := range []string{"cpuset", "pids", "memory"} {
+		if _, err := os.Stat(own(controller)); err == nil {
+			t.Errorf("the cgroup of %s stays", controller)
+		}
+	}
+}

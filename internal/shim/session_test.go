@@ -69,7 +69,7 @@ func TestExec(t *testing.T) {
 		{"inherits", shim.ExecRequest{Args: sh("pwd; echo $OWN; id -u")}, "", "/tmp\n1\n0\n", "", 0},
 		{"overrides", shim.ExecRequest{Args: sh("pwd; echo $OWN$NEW; id -u"), Cwd: "/bin", Env: []string{"NEW=2", "PATH=/bin"}, User: &shim.User{UID: 5, GID: 6}}, "", "/bin\n2\n5\n", "", 0},
 		{"confined", shim.ExecRequest{Args: sh("grep -E 'Seccomp:|CapEff' /proc/self/status")}, "", "CapEff:\t00000000a80425fb\nSeccomp:\t2\n", "", 0},
-		{"in the container's cgroup", shim.ExecRequest{Args: sh("cat /proc/self/cgroup | grep -c ':pids:.*" + r.ID + "'")}, "", "1\n", "", 0},
+		{"in the container's cgroup", shim.ExecRequest{Args: sh("cat /proc/self/cgroup | grep -c ':memory:.*" + r.ID + "'")}, "", "1\n", "", 0},
 		{"open files", shim.ExecRequest{Args: sh("ls /proc/self/fd | wc -l")}, "", "4\n", "", 0},
 		{"sees init", shim.ExecRequest{Args: sh("cat /proc/1/comm")}, "", "sleep\n", "", 0},
 	} {

@@ -157,7 +157,7 @@ func (t *Tree) setV1(path string, l Limits, parts Part) error {
 		writes = append(writes, write{"pids", "pids.max", strconv.FormatInt(l.Pids, 10)})
 	}
 	for _, c := range []string{"cpu", "memory", "pids"} {
-		if mount := t.v1[c]; mount != "" {
+		if mount := t.v1[c]; mount != "" && (c != "pids" || l.Pids > 0) {
 			if err := os.MkdirAll(filepath.Join(mount, path), 0o755); err != nil {
 				return err
 			}

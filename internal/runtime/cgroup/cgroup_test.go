@@ -81,19 +81,15 @@ func TestLifeOnThisKernel(t *testing.T) {
 	if made, err := tree.Make(path); made || err != nil {
 		t.Fatal("second time:", made, err)
 	}
-	if err := tree.Set(path, Limits{CPUShares: 512, CPUQuota: 20000, CPUPeriod: 100000, Memory: 64 << 20}); err != nil {
+	if err := tree.Set(path, Limits{CPUShares: 512, CPUQuota: 20000, CPUPeriod: 100000, Memory: 64 << 20, CPUs: "0"}); err != nil {
 		t.Fatal(err)
 	}
 	sleep := exec.Command("sleep", "60")
 	if err := sleep.Start(); err != nil {
 		t.Fatal(err)
 	}
-	roots := tree.used
-	if tree.V2() {
-		roots = tree.roots
-	}
-	for _, root := range roots {
-		dir := filepath.Join(root, path)
+	for _, controller := range counted {
+		dir := tree.dir(controller, path)
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(sleep.Process.Pid)), 0); err != nil {
 			t.Error(err)
 		}

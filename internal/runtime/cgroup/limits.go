@@ -34,6 +34,9 @@ func (t *Tree) Set(path string, l Limits) error {
 		if !t.V2() && t.v1[s.controller] == "" {
 			return fmt.Errorf("cgroup %s: set %s: controller %s is not mounted on this node", path, s.file, s.controller)
 		}
+		if err := t.makeFor(s.controller, path); err != nil {
+			return fmt.Errorf("cgroup %s: %w", path, err)
+		}
 		file := filepath.Join(t.dir(s.controller, path), s.file)
 		if err := write(file, s.value); err != nil {
 			return fmt.Errorf("cgroup %s: set %s to %s: %w", path, s.file, s.value, err)

@@ -21,7 +21,6 @@ type Tree struct {
 	v2    string            // mount point of the unified hierarchy, where it has the controllers
 	v1    map[string]string // controller to mount point
 	roots []string          // mount points of all hierarchies, each once
-	used  []string          // those of them in which a pod is limited or counted, or has containers
 }
 
 // Find reads the mounts of this machine. Where a v1 memory controller is mounted the machine counts as v1, although a
@@ -70,12 +69,7 @@ func parse(mountinfo string) *Tree {
 func (t *Tree) addV1(point, options string) {
 	for _, o := range strings.Split(options, ",") {
 		switch o {
-		case "cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "hugetlb":
-			t.v1[o] = point
-			if !slices.Contains(t.used, point) {
-				t.used = append(t.used, point)
-			}
-		case "freezer", "blkio":
+		case "cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "hugetlb", "freezer", "blkio":
 			t.v1[o] = point
 		}
 	}
@@ -133,12 +127,29 @@ func (t *Tree) Make(path string) (made bool, err error) {
 	if t.V2() {
 		return made, t.makeV2(path)
 	}
-	for _, root := range t.used {
-		if err := os.MkdirAll(filepath.Join(root, path), 0o755); err != nil {
-			return made, fmt.Errorf("cgroup %s: %w", path, err)
+	for _, controller := range counted {
+		if root := t.v1[controller]; root != "" {
+			if err := os.MkdirAll(filepath.Join(root, path), 0o755); err != nil {
+				return made, fmt.Errorf("cgroup %s: %w", path, err)
+			}
 		}
 	}
-	return made, t.fillCpuset(path)
+	return made, nil
+}
+
+// counted are the controllers of version 1 by which every pod is counted or weighed. In the others it has a cgroup when it
+// has a limit there.
+var counted = []string{"cpu", "cpuacct", "memory"}
+
+// makeFor makes what a limit of the controller is written to, where Make did not.
+func (t *Tree) makeFor(controller, path string) error {
+	if t.V2() || slices.Contains(counted, controller) {
+		return nil
+	}
+	if err := os.MkdirAll(t.dir(controller, path), 0o755); err != nil || controller != "cpuset" {
+		return err
+	}
+	return t.fillCpuset(path)
 }
 
 // makeV2 makes each part of path and hands all controllers down to it.

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,11 +66,33 @@ func (t *Tree) usageV1(path string, u *Usage) error {
 	u.WorkingSet = minus(u.Memory, stat["total_inactive_file"])
 	u.Limit = limit(stat["hierarchical_memory_limit"])
 	u.Swap, u.SwapLimit = stat["total_swap"], minus(limit(stat["hierarchical_memsw_limit"]), u.Limit)
-	if t.v1["pids"] == "" {
-		return nil
-	}
-	u.Processes, err = readUint(filepath.Join(t.dir("pids", path), "pids.current"))
+	u.Processes, err = tasks(mem)
 	return err
+}
+
+// tasks counts the processes and threads of a version 1 cgroup and those below it: what pids.current says, which most
+// containers have no cgroup for.
+func tasks(dir string) (n uint64, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, "tasks"))
+	if err != nil {
+		return 0, err
+	}
+	n = uint64(bytes.Count(b, []byte("\n")))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		below, err := tasks(filepath.Join(dir, e.Name()))
+		if err != nil && !missing(err) {
+			return 0, err
+		}
+		n += below
+	}
+	return n, nil
 }
 
 func (t *Tree) usageV2(path string, u *Usage) error {

@@ -35,6 +35,8 @@ type Request struct {
 	Exec *ExecProcess `json:"exec,omitempty"`
 	// Resources to set (update).
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
+	// Above are cgroups, not the container's own, that the process of an exec session joins.
+	Above []string `json:"above,omitempty"`
 	// Made is the container's making, for exec and update of one that libcontainer did not make.
 	Made *Result `json:"made,omitempty"`
 	// Runtime is the program of another OCI runtime and ForeignRoot where it keeps its state (foreign-*).

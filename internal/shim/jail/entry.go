@@ -27,6 +27,7 @@ type Entry struct {
 	process    *specs.Process
 	namespaces uint32
 	filter     *Filter
+	above      map[string]string // cgroups to join where the container has none of its own
 }
 
 // Filters keeps compiled profiles, which most containers of a node share. The zero value is ready.
@@ -69,8 +70,9 @@ var namespaceFlags = map[specs.LinuxNamespaceType]uint32{
 	specs.IPCNamespace: unix.CLONE_NEWIPC, specs.UTSNamespace: unix.CLONE_NEWUTS, specs.CgroupNamespace: unix.CLONE_NEWCGROUP,
 }
 
-// LoadEntry reads the bundle of a container, whose config.json LoadSpec or LoadBundle has accepted before.
-func LoadEntry(bundle string, filters *Filters) (*Entry, error) {
+// LoadEntry reads the bundle of a container, whose config.json LoadSpec or LoadBundle has accepted before; own are its
+// cgroups.
+func LoadEntry(bundle string, filters *Filters, own map[string]string) (*Entry, error) {
 	b, err := readBundle(bundle)
 	if err != nil {
 		return nil, err
@@ -78,7 +80,11 @@ func LoadEntry(bundle string, filters *Filters) (*Entry, error) {
 	if b.Process == nil || b.Linux == nil {
 		return nil, fmt.Errorf("%s/config.json: process is gone", bundle)
 	}
-	return b.entry(filters)
+	e, err := b.entry(filters)
+	if err == nil {
+		e.above = Above(b.Linux.CgroupsPath, own)
+	}
+	return e, err
 }
 
 // entry is what entering the bundle's container needs.
@@ -167,6 +173,11 @@ func (e *Entry) encode(id string, cgroups map[string]string, p *specs.Process, m
 	procs := map[string]bool{}
 	for controller, dir := range cgroups {
 		procs[filepath.Join(dir, joinFile(controller))] = true
+	}
+	for controller, dir := range e.above {
+		if cgroups[controller] == "" {
+			procs[filepath.Join(dir, joinFile(controller))] = true
+		}
 	}
 	h := entryHead{Magic: entryMagic, Namespaces: e.namespaces, Flags: flags | entryKeyring, UID: p.User.UID, GID: p.User.GID,
 		SeccompFlags: e.filter.flags, Groups: uint32(len(p.User.AdditionalGids)), Limits: uint32(len(limits)),

@@ -4,6 +4,9 @@ package jail
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 )
 
 // execute starts a process in a running container and does not wait for it: as an orphan it becomes the keeper's.
@@ -25,6 +28,11 @@ func execute(_ string, r Request) (Result, error) {
 	}
 	if err := connect(process, r.Terminal); err != nil {
 		return Result{}, err
+	}
+	for _, dir := range r.Above { // what it starts is born there
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0); err != nil {
+			return Result{}, fmt.Errorf("join cgroup: %w", err)
+		}
 	}
 	if err := c.Start(process); err != nil {
 		return Result{}, err

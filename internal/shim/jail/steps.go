@@ -4,6 +4,7 @@ package jail
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/opencontainers/cgroups/manager"
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/specconv"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -47,10 +49,13 @@ func Build(r Request, b *Bundle, filters *Filters, fifo string) (wish *os.File, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if paths, err = makeCgroups(config.Cgroups, ownsCgroups(config)); err != nil {
+	if paths, err = makeCgroups(config.Cgroups, ownsCgroups(config), spec.Linux.Resources); err != nil {
 		return nil, nil, nil, err
 	}
-	p, err := makePlan(config, paths, fifo)
+	e.above = Above(spec.Linux.CgroupsPath, paths)
+	shown := maps.Clone(e.above)
+	maps.Copy(shown, paths)
+	p, err := makePlan(config, shown, fifo)
 	if err != nil {
 		return nil, nil, paths, err
 	}
@@ -74,7 +79,7 @@ func ownsCgroups(c *configs.Config) bool {
 }
 
 // makeCgroups makes them with their limits, in all hierarchies or where they matter; nobody is in them yet.
-func makeCgroups(c *cgroups.Cgroup, everywhere bool) (map[string]string, error) {
+func makeCgroups(c *cgroups.Cgroup, everywhere bool, limits *specs.LinuxResources) (map[string]string, error) {
 	m, err := manager.New(c)
 	if err != nil {
 		return nil, err
@@ -84,6 +89,7 @@ func makeCgroups(c *cgroups.Cgroup, everywhere bool) (map[string]string, error) 
 		for _, name := range spared {
 			delete(paths, name)
 		}
+		lend(paths, limits)
 		if m, err = manager.NewWithPaths(c, paths); err != nil {
 			return nil, err
 		}
@@ -96,6 +102,17 @@ func makeCgroups(c *cgroups.Cgroup, everywhere bool) (map[string]string, error) 
 		return nil, fmt.Errorf("error setting cgroup config: %w", err)
 	}
 	return m.GetPaths(), nil
+}
+
+// lend takes those out of paths that the container can do without.
+func lend(paths map[string]string, limits *specs.LinuxResources) {
+	for _, name := range lent {
+		dir := paths[name]
+		delete(paths, name)
+		if slices.Contains(slices.Collect(maps.Values(paths)), dir) || slices.Contains(Lacks(paths, limits), name) {
+			paths[name] = dir // of another controller too, or needed
+		}
+	}
 }
 
 func limitsBlocks(r *cgroups.Resources) bool {

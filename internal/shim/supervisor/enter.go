@@ -130,12 +130,12 @@ func (s *Supervisor) made(c *container) *jail.Result {
 // entryOf reads what entering needs from the bundle, once.
 func (s *Supervisor) entryOf(c *container) (*jail.Entry, error) {
 	s.mu.Lock()
-	entry, err := c.entry, c.entryErr
+	entry, err, own := c.entry, c.entryErr, c.cgroups
 	s.mu.Unlock()
 	if entry != nil || err != nil {
 		return entry, err
 	}
-	entry, err = jail.LoadEntry(c.rec.Request.Bundle, &s.filters)
+	entry, err = jail.LoadEntry(c.rec.Request.Bundle, &s.filters, own)
 	if err != nil && !errors.Is(err, jail.ErrUnfit) {
 		return nil, err
 	}

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -144,6 +146,7 @@ func (s *Supervisor) begin(ctx context.Context, c *container, x *session, req ja
 	}
 	result, err := s.enterSwiftly(ctx, c, x, req, stdio)
 	if errors.Is(err, jail.ErrUnfit) {
+		req.Above = slices.Collect(maps.Values(jail.Above(c.rec.Cgroup, req.Made.CgroupPaths)))
 		result, err = s.help(ctx, "exec", x.dir, req, stdio, console)
 	}
 	return result, err

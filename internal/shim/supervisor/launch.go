@@ -78,14 +78,20 @@ func enterCgroup(path string) error {
 	return nil
 }
 
-func joinCgroup(controllers, dir string) error {
+// makeCgroup makes a cgroup that takes processes.
+func makeCgroup(controllers, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	if strings.Contains(controllers, "cpuset") {
-		if err := inheritCpuset(dir); err != nil {
-			return err
-		}
+		return inheritCpuset(dir)
+	}
+	return nil
+}
+
+func joinCgroup(controllers, dir string) error {
+	if err := makeCgroup(controllers, dir); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
 }
