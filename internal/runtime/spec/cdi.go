@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,9 +31,6 @@ func (b *build) cdiDevices() error {
 	}
 	if missing, err := cache.InjectDevices(&b.spec, names...); err != nil {
 		return fmt.Errorf("%w%s", err, unread(cache, missing))
-	}
-	if h := b.spec.Hooks; h != nil && len(h.Poststart)+len(h.Poststop) > 0 {
-		return errors.New("a device wants a poststart or poststop hook, which are not built; createRuntime, createContainer and startContainer hooks are")
 	}
 	return nil
 }

@@ -10,6 +10,12 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
+// Verbs that run a container's hooks. Those of Poststart end at the first that fails, as a start does.
+const (
+	Poststart = "poststart"
+	Poststop  = "poststop"
+)
+
 // A Bundle is a config.json whose seccomp profile, most of its bytes, is left as text: Linux.Seccomp is nil.
 type Bundle struct {
 	specs.Spec

@@ -30,6 +30,7 @@ func create(_ string, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	delete(config.Hooks, configs.Poststart) // run when the process has begun, see hooks.go
 	process, err := newProcess(spec.Process)
 	if err != nil {
 		return Result{}, err

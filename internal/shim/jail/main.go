@@ -17,9 +17,10 @@ import (
 func Init() { libcontainer.Init() }
 
 var verbs = map[string]func(dir string, r Request) (Result, error){
-	"create": create,
-	"exec":   execute,
-	"update": update,
+	"create":  create,
+	"exec":    execute,
+	"update":  update,
+	Poststart: afterStart, Poststop: afterEnd,
 	// For containers of another OCI runtime.
 	"foreign-create": foreignCreate,
 	"foreign-start":  foreignStart,

@@ -101,6 +101,7 @@ func (s *Supervisor) claim(r shim.CreateRequest, spec *jail.Bundle) (c *containe
 	c = newContainer(s.containerDir(r.ID), record{
 		Request: r, Slot: slot, CreatedAt: time.Now(),
 		Cgroup: spec.Linux.CgroupsPath, Terminal: spec.Process.Terminal, Bound: r.Runtime == "" && bound(spec),
+		Hooks: r.Runtime == "" && spec.Hooks != nil && len(spec.Hooks.Poststart)+len(spec.Hooks.Poststop) > 0,
 	})
 	s.containers[r.ID] = c
 	return c, true, nil

@@ -55,6 +55,7 @@ func (s *Supervisor) destroy(ctx context.Context, c *container) error {
 	if err != nil {
 		return err
 	}
+	s.afterEnd(ctx, c)
 	return s.forget(c)
 }
 

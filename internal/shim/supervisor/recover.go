@@ -162,20 +162,28 @@ func (s *Supervisor) finishStart(ctx context.Context, c *container, r jail.Resul
 		s.finishForeign(ctx, c, started && pidfd != nil)
 		return
 	}
-	fifo := s.execFifo(c.rec.Request.ID)
-	if _, err := os.Stat(fifo); err != nil || !started || pidfd == nil {
+	if !started || pidfd == nil {
 		return
 	}
-	defer s.dropFifo(c.rec.Request.ID)
-	var err error
-	if waitsAtFifo(r.Pid) {
-		err = release(fifo, r.Pid, int(pidfd.Fd()))
-	} else {
-		err = removeIfThere(fifo)
+	err := s.finishRelease(c.rec.Request.ID, r.Pid, pidfd)
+	if err == nil {
+		err = s.afterStart(ctx, c, pidfd)
 	}
 	if err != nil {
 		s.log.Error("cannot finish a start", "container", c.rec.Request.ID, "err", err)
 	}
+}
+
+func (s *Supervisor) finishRelease(id string, pid int, pidfd *os.File) error {
+	fifo := s.execFifo(id)
+	if _, err := os.Stat(fifo); err != nil {
+		return nil
+	}
+	defer s.dropFifo(id)
+	if waitsAtFifo(pid) {
+		return release(fifo, pid, int(pidfd.Fd()))
+	}
+	return removeIfThere(fifo)
 }
 
 // findStreams takes the container's files back from the keeper; pipes that nobody kept are found in the container's

@@ -75,7 +75,7 @@ func (s *Supervisor) letGo(ctx context.Context, c *container, pidfd *os.File, no
 	if err := release(s.execFifo(id), pid, int(pidfd.Fd())); err != nil {
 		return fmt.Errorf("container %q: %w: %w", id, shim.ErrCreate, err)
 	}
-	return nil
+	return s.afterStart(ctx, c, pidfd)
 }
 
 // endStart tells the start, if it happened, and then the end that came meanwhile.
@@ -140,8 +140,8 @@ func (s *Supervisor) execFifo(id string) string { return filepath.Join(s.jailRoo
 const lookAgain = 100 * time.Millisecond
 
 // release opens the fifo that init waits at, takes the byte that init writes when it goes on, and waits for the fifo's end,
-// which comes with the execution of the container's program: who enters the container then meets that and not init. Where
-// the byte went to somebody who had opened the fifo before us and has died, init is seen to have gone on.
+// which comes with the execution of the container's program (libcontainer's init is asked what it is by then): who enters
+// the container meets that and not init. Where the byte went to somebody who had opened the fifo before us and has died, init is seen to have gone on.
 func release(fifo string, pid, pidfd int) error {
 	f, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -165,13 +165,13 @@ func release(fifo string, pid, pidfd int) error {
 		begun = begun || n > 0
 		ended, late := n == 0 && failed == nil, time.Now().After(deadline)
 		switch {
-		case begun && (ended || dead || late), (waited == 0 || ended) && !dead && !waitsAtFifo(pid):
+		case begun && (dead || late), (ended || waited == 0) && !dead && !waitsAtFifo(pid):
 			return removeIfThere(fifo)
 		case dead:
 			return errors.New("init died before it could be started")
 		case late:
 			return errors.New("init does not go on")
-		case ended && waited > 0: // it wrote to nobody and opens the fifo again: nothing tells when
+		case ended && waited > 0: // it wrote to nobody and opens the fifo again, or libcontainer's has closed it early: nothing tells when
 			_, _ = unix.Poll(p[1:], 1)
 		}
 		if n > 0 {

@@ -97,6 +97,8 @@ type record struct {
 	Terminal  bool               `json:"terminal,omitempty"`
 	// Bound says that all processes of the container end with its init, see bound.
 	Bound bool `json:"bound,omitempty"`
+	// Hooks says that it has hooks for after its start or its end, which the shim has run itself.
+	Hooks bool `json:"hooks,omitempty"`
 	// Pipes are the inodes of stdin, stdout and stderr, by which they are found again in the container's processes when
 	// shim and keeper have both died.
 	Pipes [3]uint64 `json:"pipes"`
