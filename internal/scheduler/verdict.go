@@ -25,7 +25,7 @@ func (v *Verdict) refused(node, plugin string, reasons []string) {
 	if v.Refused == nil {
 		v.Refused, v.Plugins = map[string][]string{}, map[string]string{}
 	}
-	v.Refused[node], v.Plugins[plugin] = reasons, plugin
+	v.Refused[node], v.Plugins[node] = reasons, plugin
 }
 
 // Message is upstream's sentence for the PodScheduled condition and the FailedScheduling event.
