@@ -91,6 +91,21 @@ func (h host) Container(pod *corev1.Pod, name string, previous bool) (id, log st
 	return c.ID, c.LogPath, nil
 }
 
+// Running implements server.Host.
+func (h host) Running(pod *corev1.Pod, name string) (id string, ok bool) {
+	w := h.k.worker(pod.UID)
+	if w == nil {
+		return "", false
+	}
+	w.mu.Lock()
+	c := w.shownSeen.Latest(name)
+	w.mu.Unlock()
+	if c == nil || c.State != seen.Running {
+		return "", false
+	}
+	return c.ID, true
+}
+
 // lastState is the ID of the container that the status names as the last one: while the newest waits in its back-off,
 // that is the one which ended just now.
 func lastState(st corev1.PodStatus, name string) string {

@@ -31,6 +31,8 @@ type Host interface {
 	Pod(ns, name string, uid types.UID) (*corev1.Pod, bool)
 	// Container returns the id and the log file of a container, or of its previous attempt. The error is an API status.
 	Container(pod *corev1.Pod, name string, previous bool) (id, log string, err error)
+	// Running returns the id of a container that runs.
+	Running(pod *corev1.Pod, name string) (id string, ok bool)
 	// Ended is closed when the container does not run, or never where ctx ends first.
 	Ended(ctx context.Context, pod *corev1.Pod, id string) <-chan struct{}
 	// Sandbox returns the id of the pod's ready sandbox.

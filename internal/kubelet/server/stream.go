@@ -108,12 +108,12 @@ func (s *Server) target(w http.ResponseWriter, r *http.Request) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	id, _, err := s.Host.Container(pod, r.PathValue("container"), false)
-	if err != nil {
-		refuse(w, err)
-		return "", false
+	name := r.PathValue("container")
+	id, ok := s.Host.Running(pod, name)
+	if !ok {
+		http.Error(w, fmt.Sprintf("container not found (%q)", name), http.StatusInternalServerError)
 	}
-	return id, true
+	return id, ok
 }
 
 func (s *Server) runtimeError(w http.ResponseWriter, err error) {

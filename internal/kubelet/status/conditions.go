@@ -11,16 +11,21 @@ import (
 	"minato.dev/minato/internal/kubelet/decide"
 )
 
-// conditions sets the five conditions that a kubelet owns and leaves all others alone.
+// conditions sets the five conditions that a kubelet owns, after all others, which it leaves alone.
 func (in *Input) conditions(st *corev1.PodStatus) {
 	scheduled := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}
 	if i := find(st.Conditions, corev1.PodScheduled); i >= 0 && st.Conditions[i].Status == corev1.ConditionTrue {
 		scheduled.Reason, scheduled.Message = st.Conditions[i].Reason, st.Conditions[i].Message
 	}
 	containersReady := in.containersReady(st)
-	for _, c := range []corev1.PodCondition{in.readyToStart(st), in.initialized(st), in.ready(st, containersReady), containersReady, scheduled} {
+	own := []corev1.PodCondition{in.readyToStart(st), in.initialized(st), in.ready(st, containersReady), containersReady, scheduled}
+	for _, c := range own {
 		in.set(st, c)
 	}
+	place := func(c corev1.PodCondition) int {
+		return slices.IndexFunc(own, func(o corev1.PodCondition) bool { return o.Type == c.Type })
+	}
+	slices.SortStableFunc(st.Conditions, func(a, b corev1.PodCondition) int { return place(a) - place(b) })
 	if decide.MayRestartAll(&in.Pod.Spec) {
 		in.set(st, in.restarting(st))
 	}
@@ -59,9 +64,16 @@ func (in *Input) set(st *corev1.PodStatus, c corev1.PodCondition) {
 }
 
 func (in *Input) readyToStart(st *corev1.PodStatus) corev1.PodCondition {
-	c := corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionFalse}
-	if box := in.Seen.ReadySandbox(); box != nil && (len(box.IPs) > 0 || in.Pod.Spec.HostNetwork) && !in.terminal(st) {
-		c.Status = corev1.ConditionTrue
+	c := corev1.PodCondition{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionFalse, Reason: "PodSandboxNotReady"}
+	switch box := in.Seen.ReadySandbox(); {
+	case len(in.Seen.Sandboxes) == 0:
+		c.Message = "no pod sandbox exists"
+	case box == nil, in.terminal(st):
+		c.Message = "pod sandbox is not ready"
+	case len(box.IPs) == 0 && !in.Pod.Spec.HostNetwork:
+		c.Message = "pod sandbox has no IP address"
+	default:
+		c.Status, c.Reason = corev1.ConditionTrue, ""
 	}
 	return c
 }

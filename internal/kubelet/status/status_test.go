@@ -105,6 +105,9 @@ func TestReadinessGates(t *testing.T) {
 		t.Errorf("Ready is %+v", c)
 	}
 	pod.Status.Conditions = []corev1.PodCondition{{Type: "x/y", Status: corev1.ConditionTrue}}
+	if Make(in).Conditions[0].Type != "x/y" {
+		t.Error("what others set does not come first")
+	}
 	if i := find(Make(in).Conditions, corev1.PodReady); Make(in).Conditions[i].Status != corev1.ConditionTrue {
 		t.Error("the gate is open and the pod not ready")
 	}
