@@ -70,7 +70,7 @@ func (c *call) connectPod() error {
 	k := c.s.kubelet
 	switch {
 	case wanted != nil && wsstream.IsWebSocketRequestWithStreamCloseProtocol(c.r):
-		streams.Exec(c.w, c.r, target, k.verify, *wanted)
+		return streams.Exec(c.w, c.r, target, k.verify, *wanted)
 	case wanted == nil && wsstream.IsWebSocketRequestWithTunnelingProtocol(c.r):
 		return streams.Tunnel(c.w, c.r, target, k.verify)
 	default:

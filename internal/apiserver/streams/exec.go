@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
 	constants "k8s.io/apimachinery/pkg/util/remotecommand"
 	"k8s.io/client-go/tools/remotecommand"
 	clientspdy "k8s.io/client-go/transport/spdy"
@@ -33,22 +35,71 @@ const (
 // Options say which streams there are.
 type Options struct{ Stdin, Stdout, Stderr, Tty bool }
 
-// Exec serves the WebSocket that r asks for with the streams of the kubelet's exec or attach at location. How it ended
-// is written into the error stream as a Status: success, the command's exit code, or why it could not be.
-func Exec(w http.ResponseWriter, r *http.Request, location *url.URL, transport http.RoundTripper, o Options) {
+// Exec serves the WebSocket that r asks for with the streams of the kubelet's exec or attach at location. The kubelet is
+// asked first: its refusal is the client's answer. How the command ended is written into the error stream as a Status: success,
+// the command's exit code, or why it could not be. An error is returned, for the caller to answer with, while nothing has been written.
+func Exec(w http.ResponseWriter, r *http.Request, location *url.URL, transport http.RoundTripper, o Options) error {
+	var unanswered error
 	// The scope's error is how the command ended, and the client has read it.
 	_ = run.With(r.Context(), func(s *run.Scope) error {
-		c, err := accept(w, r, o)
-		if err != nil {
-			return nil // the upgrade has answered
-		}
 		defer s.Stop()
-		sizes := make(sizeQueue)
-		s.Go("resize", func(ctx context.Context) error { return c.resize(ctx, sizes) })
-		c.finish(c.stream(r.Context(), location, transport, o, sizes))
-		return c.conn.Close()
+		x := &exchange{w: w, r: r, options: o, scope: s, sizes: make(sizeQueue)}
+		err := x.stream(r.Context(), location, transport)
+		switch {
+		case x.client != nil:
+			x.client.finish(err)
+			return x.client.conn.Close()
+		case !x.answered:
+			unanswered = apierrors.NewInternalError(fmt.Errorf("error dialing backend: %w", err))
+		}
+		return nil
 	})
+	return unanswered
 }
+
+// exchange is one request: the client's WebSocket is opened when the kubelet has opened its connection.
+type exchange struct {
+	w        http.ResponseWriter
+	r        *http.Request
+	options  Options
+	scope    *run.Scope
+	sizes    sizeQueue
+	upgrader clientspdy.Upgrader
+	client   *client // nil until then
+	answered bool    // by a refusal
+}
+
+// NewConnection is in clientspdy.Upgrader: answer is what the kubelet says to the wish for a connection.
+func (x *exchange) NewConnection(answer *http.Response) (httpstream.Connection, error) {
+	x.answered = true
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		x.w.Header().Set("Content-Type", answer.Header.Get("Content-Type"))
+		x.w.WriteHeader(answer.StatusCode)
+		_, _ = io.Copy(x.w, answer.Body) // a client that has gone does not hear it
+		return nil, errors.New("refused by the kubelet")
+	}
+	back, err := x.upgrader.NewConnection(answer)
+	if err != nil {
+		x.answered = false
+		return nil, err
+	}
+	c, err := accept(x.w, x.r, x.options)
+	if err != nil {
+		return nil, errors.Join(err, back.Close()) // the upgrade has answered
+	}
+	x.client = c
+	x.scope.Go("resize", func(ctx context.Context) error { return c.resize(ctx, x.sizes) })
+	return back, nil
+}
+
+// channel is one of the client's streams, which is there once there is a client.
+type channel struct {
+	x  *exchange
+	at int
+}
+
+func (c channel) Read(p []byte) (int, error)  { return c.x.client.channels[c.at].Read(p) }
+func (c channel) Write(p []byte) (int, error) { return c.x.client.channels[c.at].Write(p) }
 
 // client is a client's end.
 type client struct {
@@ -106,27 +157,29 @@ func (c *client) greet(o Options) error {
 }
 
 // stream runs the command on the kubelet's side.
-func (c *client) stream(ctx context.Context, location *url.URL, transport http.RoundTripper, o Options, sizes sizeQueue) error {
+func (x *exchange) stream(ctx context.Context, location *url.URL, transport http.RoundTripper) error {
 	rt, err := spdy.NewRoundTripperWithConfig(spdy.RoundTripperConfig{UpgradeTransport: transport, PingPeriod: pingTime})
 	if err != nil {
 		return err
 	}
-	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(rt, clientspdy.NewUpgraderForStreaming(rt), http.MethodPost, location)
+	x.upgrader = clientspdy.NewUpgraderForStreaming(rt)
+	executor, err := remotecommand.NewSPDYExecutorRejectRedirects(rt, x, http.MethodPost, location)
 	if err != nil {
 		return err
 	}
+	o := x.options
 	opts := remotecommand.StreamOptions{Tty: o.Tty}
 	if o.Stdin {
-		opts.Stdin = c.channels[constants.StreamStdIn]
+		opts.Stdin = channel{x, constants.StreamStdIn}
 	}
 	if o.Stdout {
-		opts.Stdout = c.channels[constants.StreamStdOut]
+		opts.Stdout = channel{x, constants.StreamStdOut}
 	}
 	if o.Stderr {
-		opts.Stderr = c.channels[constants.StreamStdErr]
+		opts.Stderr = channel{x, constants.StreamStdErr}
 	}
 	if o.Tty {
-		opts.TerminalSizeQueue = sizes
+		opts.TerminalSizeQueue = x.sizes
 	}
 	return executor.StreamWithContext(ctx, opts)
 }
