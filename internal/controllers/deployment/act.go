@@ -2,7 +2,7 @@ package deployment
 
 import (
 	"context"
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/utils/dump"
 
 	"minato.dev/minato/internal/client"
 )
@@ -113,16 +114,13 @@ func later(a, b string) string {
 	return a
 }
 
-// templateHash names a template: the same template and collision count always give the same name.
+// templateHash names a template: the same template and collision count always give the same name, and that of upstream, whose
+// text of the template it is the hash of.
 func templateHash(t *corev1.PodTemplateSpec, collisions *int32) string {
 	h := fnv.New32a()
-	text, err := json.Marshal(t)
-	if err != nil {
-		panic(err) // a pod template always encodes
-	}
-	h.Write(text)
+	h.Write([]byte(dump.ForHash(*t)))
 	if collisions != nil {
-		h.Write([]byte(strconv.Itoa(int(*collisions))))
+		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(uint32(*collisions))))
 	}
 	return rand.SafeEncodeString(strconv.FormatUint(uint64(h.Sum32()), 10))
 }
