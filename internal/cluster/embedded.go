@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"minato.dev/minato/internal/cluster/calls"
 )
 
 // programs holds the small programs that `make build` puts into bin/ before it builds minato, compressed and named after
@@ -31,13 +33,16 @@ type program struct {
 // base is the program that the others are packed against: much of a Go program is the same in all.
 const base = "minato-shim"
 
+// packed ends the names of programs that are packed as they are unpacked here.
+const packed = ".calls.zst"
+
 // embedded returns the program of that name.
 func embedded(name string) (program, error) {
-	files, err := fs.Glob(programs, "bin/"+name+".*.zst")
+	files, err := fs.Glob(programs, "bin/"+name+".*"+packed)
 	if err != nil || len(files) != 1 {
 		return program{}, fmt.Errorf("this minato was built without %s: build it with `make build`", name)
 	}
-	sum := strings.TrimSuffix(strings.TrimPrefix(files[0], "bin/"+name+"."), ".zst")
+	sum := strings.TrimSuffix(strings.TrimPrefix(files[0], "bin/"+name+"."), packed)
 	sum, against, _ := strings.Cut(sum, "-")
 	return program{name: name, sum: sum, base: against, file: files[0]}, nil
 }
@@ -63,31 +68,40 @@ func (p program) size() (int64, error) {
 
 // unpack returns the program itself.
 func (p program) unpack() ([]byte, error) {
+	b, err := p.decompress()
+	if err == nil {
+		calls.Relative(b)
+	}
+	return b, err
+}
+
+// decompress returns what was compressed: the program with its calls as package calls changes them.
+func (p program) decompress() ([]byte, error) {
 	opts := []zstd.DOption{zstd.WithDecoderConcurrency(1)}
 	if p.base != "" {
-		b, err := p.unpackBase()
+		b, err := p.decompressBase()
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, zstd.WithDecoderDictRaw(1, b))
+		opts = append(opts, zstd.WithDecoderDictRaw(0, b))
 	}
 	dec, err := zstd.NewReader(nil, opts...)
 	if err != nil {
 		return nil, err
 	}
 	defer dec.Close()
-	packed, err := programs.ReadFile(p.file)
+	file, err := programs.ReadFile(p.file)
 	if err != nil {
 		return nil, err
 	}
-	b, err := dec.DecodeAll(packed, nil)
+	b, err := dec.DecodeAll(file, nil)
 	if err != nil {
 		return nil, fmt.Errorf("embedded %s: %w", p.name, err)
 	}
 	return b, nil
 }
 
-func (p program) unpackBase() ([]byte, error) {
+func (p program) decompressBase() ([]byte, error) {
 	b, err := embedded(base)
 	if err != nil {
 		return nil, err
@@ -95,7 +109,7 @@ func (p program) unpackBase() ([]byte, error) {
 	if !strings.HasPrefix(b.sum, p.base) {
 		return nil, fmt.Errorf("embedded %s was packed against another %s: build minato with `make build`", p.name, base)
 	}
-	return b.unpack()
+	return b.decompress()
 }
 
 // extract puts an embedded program into dir under a name with its hash, so that a new version never overwrites one

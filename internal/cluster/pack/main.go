@@ -2,25 +2,27 @@
 //
 //	pack DIR BASE PROGRAM...
 //
-// writes DIR/<name>.<SHA-256 of the program>.zst for BASE and, with what they have in common with BASE (Go's runtime, for
-// one) left out, DIR/<name>.<SHA-256>-<first 12 digits of BASE's>.zst for each other. Every other *.zst and every bare
-// copy of them is removed. The name lets minato know, without decompressing anything, whether the file that it extracted
-// at an earlier start is still the right one. Only `make embedded` calls it; a file that is already right is left alone,
-// so that an unchanged build stays cached.
+// writes DIR/<name>.<SHA-256 of the program>.calls.zst for BASE and, with what they have in common with BASE (Go's runtime, for
+// one) left out, DIR/<name>.<SHA-256>-<first 12 digits of BASE's>.calls.zst for each other. What is compressed has its calls
+// as package calls leaves them. Every other *.zst and every bare copy of them is removed. The name lets minato know, without
+// decompressing anything, whether the file that it extracted at an earlier start is still the right one. Only `make embedded`
+// calls it; a file that is already right is left alone, so that an unchanged build stays cached. It is Debian's zstd that
+// compresses: no library in Go comes within an eighth of it.
 package main
 
 import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
-	"github.com/klauspost/compress/zstd"
+	"minato.dev/minato/internal/cluster/calls"
 )
 
 func main() {
 	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: pack DIR PROGRAM...")
+		fmt.Fprintln(os.Stderr, "usage: pack DIR BASE PROGRAM...")
 		os.Exit(2)
 	}
 	if err := pack(os.Args[1], os.Args[2:]); err != nil {
@@ -29,59 +31,64 @@ func main() {
 	}
 }
 
+// pack packs the first program by itself and the others against it.
 func pack(dir string, programs []string) error {
-	var base []byte
+	work, err := os.MkdirTemp("", "pack-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	base := ""
 	for _, p := range programs {
 		raw, err := os.ReadFile(p)
 		if err == nil {
-			err = packOne(dir, filepath.Base(p), raw, base)
+			err = packOne(dir, work, filepath.Base(p), base, raw)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
-		if base == nil {
-			base = raw
+		if base == "" {
+			base = filepath.Base(p)
 		}
 	}
 	return nil
 }
 
-func packOne(dir, name string, raw, base []byte) error {
-	// The window reaches over the base and the program, or what they have in common would not be found.
-	opts := []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(window(len(raw) + len(base)))}
-	sum := fmt.Sprintf("%x", sha256.Sum256(raw))
-	if base != nil {
-		sum += fmt.Sprintf("-%x", sha256.Sum256(base))[:13]
-		opts = append(opts, zstd.WithEncoderDictRaw(dictionary, base))
+// packOne packs program, of which it leaves the form that is compressed in work, where base has its own.
+func packOne(dir, work, name, base string, program []byte) error {
+	sum := fmt.Sprintf("%x", sha256.Sum256(program))
+	calls.Absolute(program)
+	form := filepath.Join(work, name)
+	if err := os.WriteFile(form, program, 0o644); err != nil {
+		return err
 	}
-	want := filepath.Join(dir, name+"."+sum+".zst")
+	args := []string{"-19", "-qq", form}
+	if base != "" {
+		against, err := os.ReadFile(filepath.Join(work, base))
+		if err != nil {
+			return err
+		}
+		calls.Relative(against)
+		sum += fmt.Sprintf("-%x", sha256.Sum256(against))[:13]
+		args = append(args, "--patch-from", filepath.Join(work, base))
+	}
+	want := filepath.Join(dir, name+"."+sum+".calls.zst")
 	if err := removeOthers(dir, name, want); err != nil {
 		return err
 	}
 	if _, err := os.Stat(want); err == nil {
 		return nil
 	}
-	enc, err := zstd.NewWriter(nil, opts...)
-	if err != nil {
+	cmd := exec.Command("zstd", append(args, "-o", want+".new")...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
 		return err
 	}
-	return os.WriteFile(want, enc.EncodeAll(raw, nil), 0o644)
-}
-
-// dictionary is the number by which a packed program names its base.
-const dictionary = 1
-
-// window is the least power of two that holds n, within what readers take.
-func window(n int) int {
-	w := 8 << 20
-	for w < n && w < 64<<20 {
-		w *= 2
-	}
-	return w
+	return os.Rename(want+".new", want)
 }
 
 func removeOthers(dir, name, keep string) error {
-	old, err := filepath.Glob(filepath.Join(dir, name+".*.zst"))
+	old, err := filepath.Glob(filepath.Join(dir, name+".*.zst*"))
 	if err != nil {
 		return err
 	}
