@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/util/jsonpath"
 	"k8s.io/kubernetes/pkg/apis/admissionregistration"
 )
 
@@ -269,3 +271,28 @@ func validActions(path *field.Path, list []admissionregistration.ValidationActio
 const staticName = ".static.k8s.io"
 
 const staticReserved = `names ending with ".static.k8s.io" are reserved for static manifest-based configurations and cannot be managed via the API`
+
+// validPolicyStatus checks what a type checker tells of a policy.
+func validPolicyStatus(s *admissionregistration.ValidatingAdmissionPolicyStatus, path *field.Path) (errs field.ErrorList) {
+	if s.TypeChecking != nil {
+		for i, w := range s.TypeChecking.ExpressionWarnings {
+			at := path.Child("typeChecking", "expressionWarnings").Index(i)
+			if w.Warning == "" {
+				errs = append(errs, field.Required(at.Child("warning"), ""))
+			}
+			errs = append(errs, validFieldRef(w.FieldRef, at.Child("fieldRef"))...)
+		}
+	}
+	return append(errs, metav1validation.ValidateConditions(s.Conditions, path.Child("conditions"))...)
+}
+
+func validFieldRef(ref string, path *field.Path) field.ErrorList {
+	ref = strings.TrimSpace(ref)
+	if ref == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	if err := jsonpath.New("spec").Parse("{" + ref + "}"); err != nil {
+		return field.ErrorList{field.Invalid(path, ref, fmt.Sprintf("invalid JSONPath: %v", err))}
+	}
+	return nil
+}

@@ -32,6 +32,7 @@ func node() kind {
 		},
 		strategy: &Strategy{
 			PrepareForCreate: prepare(func(n *core.Node) {
+				noEmptyAllocatable(n)
 				n.Spec.ConfigSource, n.Status.Config = nil, nil
 				dropNodeFields(n, &core.Node{})
 			}),
@@ -73,7 +74,15 @@ func dropNodeFields(n, old *core.Node) {
 	}
 }
 
+// noEmptyAllocatable: an empty list is stored as none, and none has a default.
+func noEmptyAllocatable(n *core.Node) {
+	if len(n.Status.Allocatable) == 0 {
+		n.Status.Allocatable = nil
+	}
+}
+
 func updateNodeStatus(n, old *core.Node) {
+	noEmptyAllocatable(n)
 	n.Spec = old.Spec
 	if old.Status.Config == nil {
 		n.Status.Config = nil

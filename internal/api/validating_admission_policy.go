@@ -21,6 +21,9 @@ func validatingAdmissionPolicy() kind {
 					p.Spec = old.Spec
 					statusOnly(&p.ObjectMeta, &old.ObjectMeta)
 				}),
+				ValidateUpdate: validUpdate(func(p, _ *admissionregistration.ValidatingAdmissionPolicy) field.ErrorList {
+					return validPolicyStatus(&p.Status, field.NewPath("status"))
+				}),
 				RequireResourceVersion: true,
 				ResetFields:            []string{"spec", "metadata"},
 			}),

@@ -48,14 +48,14 @@ func (c *call) update() error {
 // sameName holds the body to the URL.
 func (c *call) sameName(obj metav1.Object) error {
 	name, ns := obj.GetName(), obj.GetNamespace()
+	if c.res.Namespaced && ns != "" && ns != c.info.Namespace {
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
 	if name == "" {
 		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", c.info.Name))
 	}
 	if name != c.info.Name {
 		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", name, c.info.Name))
-	}
-	if c.res.Namespaced && ns != "" && ns != c.info.Namespace {
-		return apierrors.NewBadRequest(fmt.Sprintf("the namespace of the object (%s) does not match the namespace on the request (%s)", ns, c.info.Namespace))
 	}
 	if c.res.Namespaced {
 		obj.SetNamespace(c.info.Namespace)

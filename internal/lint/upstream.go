@@ -45,6 +45,7 @@ var grants = []grant{
 	{"k8s.io/client-go/util/cert", "certificates"},
 	{"k8s.io/client-go/util/keyutil", "keys"},
 	{"k8s.io/client-go/util/exec", "exit codes of remote commands"},
+	{"k8s.io/client-go/util/jsonpath", "the syntax of field references in the status of policies"},
 
 	{"k8s.io/kubelet/pkg/apis/...", "wire types of /stats/summary and of plugins"},
 	{"k8s.io/component-base/version", "the version that clients parse"},

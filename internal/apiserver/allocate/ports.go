@@ -107,7 +107,12 @@ func (r *Ports) takeMore(s *corev1.Service, had []int32) (taken []int32, err err
 	for i := range s.Spec.Ports {
 		p := &s.Spec.Ports[i]
 		switch {
-		case p.NodePort == 0 && !NeedsPorts(s), slices.Contains(had, p.NodePort), slices.Contains(taken, p.NodePort):
+		case p.NodePort == 0 && !NeedsPorts(s):
+			continue
+		case slices.Contains(had, p.NodePort), slices.Contains(taken, p.NodePort):
+			if err := asked(s.Spec.Ports, i); err != nil {
+				return taken, err
+			}
 			continue
 		case p.NodePort == 0:
 			p.NodePort, err = r.next()
@@ -120,6 +125,18 @@ func (r *Ports) takeMore(s *corev1.Service, had []int32) (taken []int32, err err
 		taken = append(taken, p.NodePort)
 	}
 	return taken, nil
+}
+
+// asked is an error where an earlier port of the same protocol has the node port of port i. Upstream's status for it is that
+// of an error that it has no status for.
+func asked(ports []corev1.ServicePort, i int) error {
+	p := ports[i]
+	for _, q := range ports[:i] {
+		if q.Protocol == p.Protocol && q.NodePort == p.NodePort {
+			return fmt.Errorf("duplicate nodePort: {%s %d}", p.Protocol, p.NodePort)
+		}
+	}
+	return nil
 }
 
 // take takes the number that port i of s asks for.
