@@ -1,12 +1,14 @@
 package api
 
 import (
+	"strings"
+
 	certificatesv1 "k8s.io/api/certificates/v1"
 	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1beta1 "k8s.io/api/rbac/v1beta1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,12 +35,12 @@ func otherColumns(plural string) docs {
 		return docs{"Pod-Selector": doc(networkingv1.NetworkPolicySpec{}, "podSelector")}
 	case "rolebindings":
 		return docs{
-			"Role": doc(rbacv1beta1.RoleBinding{}, "roleRef"), "Users": "Users in the roleBinding", "Groups": "Groups in the roleBinding",
+			"Role": changeable(doc(rbacv1.RoleBinding{}, "roleRef")), "Users": "Users in the roleBinding", "Groups": "Groups in the roleBinding",
 			"ServiceAccounts": "ServiceAccounts in the roleBinding",
 		}
 	case "clusterrolebindings":
 		return docs{
-			"Role": doc(rbacv1beta1.ClusterRoleBinding{}, "roleRef"), "Users": "Users in the clusterRoleBinding",
+			"Role": changeable(doc(rbacv1.ClusterRoleBinding{}, "roleRef")), "Users": "Users in the clusterRoleBinding",
 			"Groups": "Groups in the clusterRoleBinding", "ServiceAccounts": "ServiceAccounts in the clusterRoleBinding",
 		}
 	case "certificatesigningrequests":
@@ -90,3 +92,6 @@ func otherColumns(plural string) docs {
 	}
 	return moreColumns(plural)
 }
+
+// changeable is what v1beta1 says of a field. Its package is not worth the 200 KB that it weighs.
+func changeable(text string) string { return strings.TrimSuffix(text, " This field is immutable.") }

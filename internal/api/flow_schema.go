@@ -6,7 +6,6 @@ import (
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/kubernetes/pkg/apis/flowcontrol"
-	"k8s.io/kubernetes/pkg/apis/flowcontrol/validation"
 )
 
 func flowSchema() kind {
@@ -21,10 +20,8 @@ func flowSchema() kind {
 					f.ObjectMeta, f.Spec = old.ObjectMeta, old.Spec
 					f.ManagedFields = managed
 				}),
-				ValidateUpdate: validUpdate(func(f, old *flowcontrol.FlowSchema) field.ErrorList {
-					return validation.ValidateFlowSchemaStatusUpdate(old, f)
-				}),
-				ResetFields: []string{"metadata", "spec"},
+				ValidateUpdate: validUpdate(func(f, _ *flowcontrol.FlowSchema) field.ErrorList { return validFlowStatus(f) }),
+				ResetFields:    []string{"metadata", "spec"},
 			}),
 		},
 		strategy: &Strategy{
@@ -36,11 +33,9 @@ func flowSchema() kind {
 				bump(f, old, f.Spec, old.Spec)
 				f.Status = old.Status
 			}),
-			Validate: valid(validation.ValidateFlowSchema),
-			ValidateUpdate: validUpdate(func(f, old *flowcontrol.FlowSchema) field.ErrorList {
-				return validation.ValidateFlowSchemaUpdate(old, f)
-			}),
-			ResetFields: statusField,
+			Validate:       valid(validFlow),
+			ValidateUpdate: validUpdate(func(f, _ *flowcontrol.FlowSchema) field.ErrorList { return validFlow(f) }),
+			ResetFields:    statusField,
 		},
 		columns: table("Name", "PriorityLevel", "MatchingPrecedence", "DistinguisherMethod", "Age", "MissingPL"),
 		row: typed(func(f *flowcontrolv1.FlowSchema, now time.Time) []any {

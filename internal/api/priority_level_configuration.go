@@ -7,7 +7,6 @@ import (
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/kubernetes/pkg/apis/flowcontrol"
-	"k8s.io/kubernetes/pkg/apis/flowcontrol/validation"
 )
 
 func priorityLevelConfiguration() kind {
@@ -22,10 +21,8 @@ func priorityLevelConfiguration() kind {
 					p.ObjectMeta, p.Spec = old.ObjectMeta, old.Spec
 					p.ManagedFields = managed
 				}),
-				ValidateUpdate: validUpdate(func(p, old *flowcontrol.PriorityLevelConfiguration) field.ErrorList {
-					return validation.ValidatePriorityLevelConfigurationStatusUpdate(old, p)
-				}),
-				ResetFields: []string{"spec", "metadata"},
+				ValidateUpdate: validUpdate(func(p, _ *flowcontrol.PriorityLevelConfiguration) field.ErrorList { return validLevelStatus(p) }),
+				ResetFields:    []string{"spec", "metadata"},
 			}),
 		},
 		strategy: &Strategy{
@@ -55,8 +52,4 @@ func priorityLevelConfiguration() kind {
 			return []any{p.Name, string(p.Spec.Type), shares, queues, hand, limit, age(p.CreationTimestamp, now)}
 		}),
 	}
-}
-
-func validLevel(ctx context.Context, r *Request, obj Object) field.ErrorList {
-	return validation.ValidatePriorityLevelConfiguration(obj.(*flowcontrol.PriorityLevelConfiguration), r.GroupVersion, validation.PriorityLevelValidationOptions{})
 }
