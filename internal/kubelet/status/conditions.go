@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +26,7 @@ func (in *Input) conditions(st *corev1.PodStatus) {
 	place := func(c corev1.PodCondition) int {
 		return slices.IndexFunc(own, func(o corev1.PodCondition) bool { return o.Type == c.Type })
 	}
-	slices.SortStableFunc(st.Conditions, func(a, b corev1.PodCondition) int { return place(a) - place(b) })
+	sort.SliceStable(st.Conditions, func(i, j int) bool { return place(st.Conditions[i]) < place(st.Conditions[j]) })
 	if decide.MayRestartAll(&in.Pod.Spec) {
 		in.set(st, in.restarting(st))
 	}

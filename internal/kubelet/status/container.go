@@ -22,9 +22,7 @@ func (in *Input) container(c *corev1.Container, r decide.Role, old corev1.Contai
 	} else {
 		cs.LastTerminationState = in.history(s, old)
 	}
-	if r != decide.Ephemeral {
-		cs.Resources, cs.AllocatedResources = resources(c, s), c.Resources.DeepCopy().Requests
-	}
+	cs.Resources, cs.AllocatedResources = resources(c, s), c.Resources.DeepCopy().Requests
 	wait, waits := in.Waiting[c.Name]
 	switch s.State {
 	case seen.Running, seen.Unknown:
@@ -71,7 +69,7 @@ func (in *Input) identity(cs *corev1.ContainerStatus, c *corev1.Container, s *se
 	if s.Image != "" && s.Image != s.ImageID {
 		cs.Image = s.Image
 	}
-	if s.User != nil && s.State == seen.Running {
+	if s.User != nil {
 		cs.User = &corev1.ContainerUser{Linux: &corev1.LinuxContainerUser{UID: s.User.UID, GID: s.User.GID, SupplementalGroups: s.User.Groups}}
 	}
 	for _, m := range c.VolumeMounts {

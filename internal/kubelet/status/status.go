@@ -5,6 +5,8 @@
 package status
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -130,4 +132,7 @@ func (in *Input) containers(st *corev1.PodStatus) {
 			st.EphemeralContainerStatuses = append(st.EphemeralContainerStatuses, cs)
 		}
 	})
+	for _, list := range [][]corev1.ContainerStatus{st.ContainerStatuses, st.EphemeralContainerStatuses} { // those of init containers stay in their order
+		slices.SortFunc(list, func(a, b corev1.ContainerStatus) int { return strings.Compare(a.Name, b.Name) })
+	}
 }
