@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,10 +46,28 @@ func (r *Recorder) EventOn(ref corev1.ObjectReference, eventType, reason, format
 		InvolvedObject: ref, Type: eventType, Reason: reason, Message: fmt.Sprintf(format, args...),
 		Source: r.source, ReportingController: r.source.Component, ReportingInstance: r.source.Host, FirstTimestamp: now, LastTimestamp: now, Count: 1,
 	}
+	r.put(e)
+}
+
+// Acted is Event in the form of events.k8s.io, which says what was tried (action) and counts repetitions as a series.
+func (r *Recorder) Acted(obj Object, eventType, reason, action, format string, args ...any) {
+	now, ref := metav1.NowMicro(), Reference(obj)
+	ns := ref.Namespace
+	if ns == "" {
+		ns = metav1.NamespaceDefault
+	}
+	r.put(&corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("%s.%x", ref.Name, now.UnixNano())},
+		InvolvedObject: ref, Type: eventType, Reason: reason, Action: action, Message: fmt.Sprintf(format, args...), EventTime: now,
+		ReportingController: r.source.Component, ReportingInstance: strings.TrimSuffix(r.source.Component+"-"+r.source.Host, "-"),
+	})
+}
+
+func (r *Recorder) put(e *corev1.Event) {
 	select {
 	case r.queue <- e:
 	default:
-		r.log.Warn("event dropped, too many are waiting", "reason", reason, "object", ref.Name)
+		r.log.Warn("event dropped, too many are waiting", "reason", e.Reason, "object", e.InvolvedObject.Name)
 	}
 }
 
@@ -100,8 +119,11 @@ func (r *Recorder) write(ctx context.Context, e *corev1.Event, seen map[eventKey
 	ref.ResourceVersion = ""
 	key := eventKey{ref, e.Type, e.Reason, e.Message}
 	if s := seen[key]; s != nil {
-		s.count, s.last = s.count+1, e.LastTimestamp.Time
+		s.count, s.last = s.count+1, lastOf(e)
 		patch := fmt.Sprintf(`{"count":%d,"lastTimestamp":%q}`, s.count, s.last.UTC().Format(time.RFC3339))
+		if !e.EventTime.IsZero() {
+			patch = fmt.Sprintf(`{"series":{"count":%d,"lastObservedTime":%q}}`, s.count, s.last.UTC().Format(metav1.RFC3339Micro))
+		}
 		_, err := Of(r.c, Events).Patch(ctx, e.Namespace, s.name, types.StrategicMergePatchType, []byte(patch))
 		if err == nil {
 			return nil
@@ -112,6 +134,13 @@ func (r *Recorder) write(ctx context.Context, e *corev1.Event, seen map[eventKey
 	if err != nil {
 		return err
 	}
-	seen[key] = &eventSeen{name: created.Name, count: 1, last: e.LastTimestamp.Time}
+	seen[key] = &eventSeen{name: created.Name, count: 1, last: lastOf(e)}
 	return nil
+}
+
+func lastOf(e *corev1.Event) time.Time {
+	if !e.EventTime.IsZero() {
+		return e.EventTime.Time
+	}
+	return e.LastTimestamp.Time
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,6 +207,9 @@ func TestRecorderCountsRepeats(t *testing.T) {
 	for range 3 {
 		rec.Event(m, corev1.EventTypeNormal, "Tested", "it was %s", "tested")
 	}
+	for range 3 {
+		rec.Acted(m, corev1.EventTypeNormal, "Tried", "Trying", "it was %s", "tried")
+	}
 	ended := make(chan error)
 	go func() { ended <- rec.Run(ctx) }()
 	deadline := time.Now().Add(10 * time.Second)
@@ -214,8 +218,11 @@ func TestRecorderCountsRepeats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(list) == 1 && list[0].Count == 3 {
-			e := list[0]
+		if i := slices.IndexFunc(list, func(e *corev1.Event) bool { return e.Count == 3 }); len(list) == 2 && i >= 0 && list[1-i].Series != nil && list[1-i].Series.Count == 3 {
+			e, acted := list[i], list[1-i]
+			if acted.Action != "Trying" || acted.ReportingInstance != "test-host" || acted.Source.Component != "" || acted.EventTime.IsZero() {
+				t.Errorf("%+v", acted)
+			}
 			if e.Message != "it was tested" || e.InvolvedObject.Kind != "ConfigMap" || e.Source.Component != "test" {
 				t.Errorf("%+v", e)
 			}

@@ -72,7 +72,7 @@ func (a *assembly) controllers(s *run.Scope, p *plane, vs *client.Views) ([]cont
 
 func (a *assembly) scheduler(s *run.Scope, p *plane, vs *client.Views) {
 	c := p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Scheduler }), "minato/scheduler")
-	rec := client.NewRecorder(c, a.log, "default-scheduler", "")
+	rec := client.NewRecorder(c, a.log, "default-scheduler", a.id.NodeName)
 	s.Go("scheduler events", rec.Run)
 	s.Go("scheduler", scheduler.New(vs.As(c), rec, a.log.With("room", "scheduler")).Run)
 }

@@ -96,7 +96,7 @@ func (s *Scheduler) carryOut(ctx context.Context, p *corev1.Pod, chosen *sacrifi
 		err := s.sendAway(ctx, pod)
 		switch {
 		case err == nil:
-			s.events.Event(pod, corev1.EventTypeNormal, "Preempted", "Preempted by pod %s on node %s", p.UID, chosen.node.Name)
+			s.events.Acted(pod, corev1.EventTypeNormal, "Preempted", "Preempting", "Preempted by pod %s on node %s", p.UID, chosen.node.Name)
 		case !apierrors.IsNotFound(err) && ctx.Err() == nil:
 			s.log.Warn("pod not preempted", "pod", victim.Key(), "for", podKey(p), "err", err)
 		}

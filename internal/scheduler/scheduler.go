@@ -169,7 +169,7 @@ func (s *Scheduler) bind(ctx context.Context, it *item, v Verdict) {
 		return
 	}
 	s.forget(p)
-	s.events.Event(p, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s/%s to %s", p.Namespace, p.Name, v.Node)
+	s.events.Acted(p, corev1.EventTypeNormal, "Scheduled", "Binding", "Successfully assigned %s/%s to %s", p.Namespace, p.Name, v.Node)
 }
 
 // refuse writes down why the pod waits, where that is news.
@@ -182,7 +182,7 @@ func (s *Scheduler) refuse(ctx context.Context, p *corev1.Pod, v Verdict) {
 	if had && before.Message() == message {
 		return
 	}
-	s.events.Event(p, corev1.EventTypeWarning, "FailedScheduling", "%s", message)
+	s.events.Acted(p, corev1.EventTypeWarning, "FailedScheduling", "Scheduling", "%s", message)
 	now := time.Now().UTC().Format(time.RFC3339)
 	patch := fmt.Sprintf(`{"status":{"conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":%q,"lastTransitionTime":%q}]}}`, message, now)
 	_, err := client.Of(s.views.Client(), client.Pods).Patch(ctx, p.Namespace, p.Name, types.StrategicMergePatchType, []byte(patch), "status")
