@@ -1,12 +1,11 @@
 package apiserver
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
+	"sort"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -68,7 +67,7 @@ func (c *call) table(code int, objects []*cache.Object, lm metav1.ListMeta) erro
 		t.Rows = append(t.Rows, row)
 	}
 	if c.res.Kind == "FlowSchema" {
-		slices.SortStableFunc(t.Rows, func(a, b metav1.TableRow) int { return cmp.Compare(a.Cells[2].(int64), b.Cells[2].(int64)) }) // in the order they match
+		sort.SliceStable(t.Rows, func(i, j int) bool { return t.Rows[i].Cells[2].(int64) < t.Rows[j].Cells[2].(int64) }) // in the order they match
 	}
 	if t.ColumnDefinitions == nil {
 		t.ColumnDefinitions = []metav1.TableColumnDefinition{}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -210,7 +211,10 @@ func (s *Server) look(svc *corev1.Service) service {
 			}
 		}
 	}
-	slices.SortFunc(v.hosts, func(a, b host) int { return cmp.Or(cmp.Compare(a.label, b.label), a.addr.Compare(b.addr)) })
+	sort.Slice(v.hosts, func(i, j int) bool {
+		a, b := &v.hosts[i], &v.hosts[j]
+		return cmp.Or(cmp.Compare(a.label, b.label), a.addr.Compare(b.addr)) < 0
+	})
 	return v
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"sort"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -52,7 +53,10 @@ func endpointsOf(all []*discoveryv1.EndpointSlice, name string, proto corev1.Pro
 	for _, e := range found {
 		out = append(out, e)
 	}
-	slices.SortFunc(out, func(a, b endpoint) int { return cmp.Or(a.addr.Compare(b.addr), cmp.Compare(a.port, b.port)) })
+	sort.Slice(out, func(i, j int) bool {
+		a, b := &out[i], &out[j]
+		return cmp.Or(a.addr.Compare(b.addr), cmp.Compare(a.port, b.port)) < 0
+	})
 	return out
 }
 

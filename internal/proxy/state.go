@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sort"
 )
 
 // state is what all services together want, and what was applied. Two services can want the same element: a hairpin of
@@ -86,10 +87,10 @@ func (s *state) changes() []change {
 
 // sortChanges gives the kernel, and whoever reads its tables, the same order every time.
 func sortChanges(all []change) {
-	slices.SortFunc(all, func(a, b change) int {
-		x, y := a.key, b.key
+	sort.Slice(all, func(i, j int) bool {
+		x, y := &all[i].key, &all[j].key
 		return cmp.Or(cmp.Compare(x.set, y.set), cmp.Compare(x.chain, y.chain), x.vip.addr.Compare(y.vip.addr), cmp.Compare(x.vip.proto, y.vip.proto),
-			cmp.Compare(x.vip.port, y.vip.port), cmp.Compare(x.index, y.index), x.target.addr.Compare(y.target.addr), cmp.Compare(x.target.port, y.target.port))
+			cmp.Compare(x.vip.port, y.vip.port), cmp.Compare(x.index, y.index), x.target.addr.Compare(y.target.addr), cmp.Compare(x.target.port, y.target.port)) < 0
 	})
 }
 

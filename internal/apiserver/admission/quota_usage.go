@@ -3,6 +3,7 @@ package admission
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -127,7 +128,7 @@ func QuotaCounts(q *corev1.ResourceQuota) (out []schema.GroupResource) {
 			out = append(out, gr)
 		}
 	}
-	slices.SortFunc(out, func(a, b schema.GroupResource) int { return strings.Compare(a.String(), b.String()) })
+	sort.Slice(out, func(i, j int) bool { return out[i].String() < out[j].String() })
 	return out
 }
 

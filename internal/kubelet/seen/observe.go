@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -42,12 +43,13 @@ func Observe(ctx context.Context, rt runtimeapi.RuntimeServiceClient, uid types.
 }
 
 func (p *Pod) order() {
-	slices.SortFunc(p.Sandboxes, func(a, b Sandbox) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	slices.SortFunc(p.Containers, func(a, b Container) int {
-		if c := b.Created.Compare(a.Created); c != 0 {
-			return c
+	sort.Slice(p.Sandboxes, func(i, j int) bool { return p.Sandboxes[i].CreatedAt.After(p.Sandboxes[j].CreatedAt) })
+	sort.Slice(p.Containers, func(i, j int) bool {
+		a, b := &p.Containers[i], &p.Containers[j]
+		if a.Created.Equal(b.Created) {
+			return a.Attempt > b.Attempt
 		}
-		return int(b.Attempt - a.Attempt)
+		return a.Created.After(b.Created)
 	})
 }
 

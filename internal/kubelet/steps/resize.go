@@ -1,11 +1,11 @@
 package steps
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	corev1 "k8s.io/api/core/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -74,7 +74,7 @@ func (n *Node) resizeAxis(ctx context.Context, pod *corev1.Pod, list []Change, a
 		return 0
 	}
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(x, y Change) int { return cmp.Compare(takes(x), takes(y)) })
+	sort.SliceStable(list, func(i, j int) bool { return takes(list[i]) < takes(list[j]) })
 	for _, c := range list {
 		r := a.resources(n.resources(pod, c.Container))
 		_, err := n.Runtime.UpdateContainerResources(ctx, &runtimeapi.UpdateContainerResourcesRequest{ContainerId: c.ID, Linux: r})

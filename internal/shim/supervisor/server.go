@@ -8,8 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
-	"strings"
+	"sort"
 	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -214,7 +213,7 @@ func opList(s *Supervisor, _ context.Context, _ *request) (any, *os.File, error)
 	for _, c := range all {
 		list.Containers = append(list.Containers, s.snapshot(c))
 	}
-	slices.SortFunc(list.Containers, func(a, b shim.ContainerState) int { return strings.Compare(a.ID, b.ID) })
+	sort.Slice(list.Containers, func(i, j int) bool { return list.Containers[i].ID < list.Containers[j].ID })
 	return list, nil, nil
 }
 
