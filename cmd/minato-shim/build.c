@@ -40,7 +40,7 @@ enum {
 	UNLINK,
 	DIRECTORY,
 	READ_ONLY, // what is at dest, if it is, cannot be written through it any more
-	MASK,      // what is at dest, if it is, cannot be seen any more
+	MASK,      // what is at dest, if it is, cannot be seen any more; source may be an empty directory to show instead
 	REMOUNT_READ_ONLY, // the mount at dest
 	ROOT_READ_ONLY,
 };
@@ -288,7 +288,11 @@ static void mask(char **str)
 		fail("can't mask path \"%s\": %s", str[0], why(errno));
 	static int nothing = -1; // where the first directory that was masked is: one file system is enough for all
 	int mnt;
-	if (S_ISDIR(st.st_mode) && nothing >= 0) {
+	if (S_ISDIR(st.st_mode) && *str[1]) { // an empty directory that many share
+		mnt = syscall(SYS_open_tree, AT_FDCWD, str[1], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		if (mnt >= 0)
+			set_attr(mnt, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, 0, 0, str[0]);
+	} else if (S_ISDIR(st.st_mode) && nothing >= 0) {
 		mnt = syscall(SYS_open_tree, nothing, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	} else if (S_ISDIR(st.st_mode)) {
 		struct step s = {.flags = SB_RDONLY, .attr_set = MOUNT_ATTR_RDONLY};

@@ -147,6 +147,9 @@ var (
 	ofTheShim = regexp.MustCompile(`(?m)^((?:\d+:(?:name=systemd|blkio|freezer|):)?/minato-shimtest-\d+/\w+)-shim`)
 	// lent are the cgroups that a container has of its own only where it has a limit, where libcontainer makes one.
 	lent = regexp.MustCompile(`(?m)^(\d+:(?:cpuset|pids):)?/minato-shimtest-[\w/]+( /sys/fs/cgroup/(?:cpuset|pids) )?`)
+	// shared is what containers see of one place where libcontainer makes each a file system.
+	shared = regexp.MustCompile(`(?m)^(?:\S*/room/(?:cgroup|empty) (\S+) ro,nosuid,nodev,noexec,relatime - .*|` +
+		`/ (\S+) (?:rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755|ro,relatime - tmpfs tmpfs ro,size=4k,nr_inodes=1))$`)
 )
 
 // comparable leaves out of what a container says all that is different in each.
@@ -159,6 +162,7 @@ func comparable(text string, r shim.CreateRequest) string {
 		}
 		return line
 	})
+	text = shared.ReplaceAllString(text, "empty $1$2")
 	text = ofTheShim.ReplaceAllString(text, "$1/ID")
 	return peers.ReplaceAllString(text, "$1")
 }

@@ -3,6 +3,7 @@ package shim_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,5 +169,36 @@ func TestLimitsThatComeLater(t *testing.T) {
 		if _, err := os.Stat(own(controller)); err == nil {
 			t.Errorf("the cgroup of %s stays", controller)
 		}
+	}
+}
+
+// TestSharedPlacesAreReadOnly: what containers share instead of file systems of their own takes nothing from them, and who
+// may mount, and so could change that, has its own.
+func TestSharedPlacesAreReadOnly(t *testing.T) {
+	n := newNode(t)
+	script := "for d in /sys/fs/cgroup /hidden; do for how in rw,remount,bind rw,remount; do mount -o $how $d 2>/dev/null; done; touch $d/x 2>/dev/null && echo wrote; done; true"
+	edit := func(s *specs.Spec) {
+		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}})
+		s.Linux.MaskedPaths = append(s.Linux.MaskedPaths, "/hidden")
+	}
+	if err := os.Mkdir(filepath.Join(n.rootfs, "hidden"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := n.run(edit, sh(script)...); got != "" {
+		t.Errorf("without the right to mount: %q", got)
+	}
+	n.run(func(s *specs.Spec) {
+		edit(s)
+		own := append(slices.Clone(defaultCaps), "CAP_SYS_ADMIN")
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: own, Effective: own, Permitted: own}
+		s.Linux.Seccomp = nil
+	}, sh(script)...)
+	for _, dir := range []string{"cgroup", "empty"} {
+		if _, err := os.Stat(filepath.Join(n.cfg.RunDir, "room", dir, "x")); err == nil {
+			t.Errorf("a container wrote into %s, which others see", dir)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(n.rootfs, "hidden")); err != nil || len(entries) > 0 {
+		t.Errorf("what is masked: %v %v", entries, err)
 	}
 }

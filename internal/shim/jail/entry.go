@@ -24,7 +24,8 @@ var ErrUnfit = errUnfit
 // An Entry is what every entering of one container has in common, read once from its bundle. It is safe for concurrent
 // use.
 type Entry struct {
-	process    *specs.Process
+	process    *specs.Process // without arguments and capabilities
+	caps       capBitsets
 	namespaces uint32
 	filter     *Filter
 	above      map[string]string // cgroups to join where the container has none of its own
@@ -94,7 +95,9 @@ func (b *Bundle) entry(filters *Filters) (*Entry, error) {
 		p.User.Umask != nil || l.Personality != nil || l.IntelRdt != nil || l.MemoryPolicy != nil {
 		return nil, ErrUnfit
 	}
-	e := &Entry{process: p, filter: &Filter{}}
+	own := *p
+	own.Args, own.Capabilities = nil, nil
+	e := &Entry{process: &own, caps: capabilitiesOf(p.Capabilities), filter: &Filter{}}
 	for _, ns := range l.Namespaces {
 		flag, ok := namespaceFlags[ns.Type]
 		if !ok {
@@ -185,10 +188,8 @@ func (e *Entry) encode(id string, cgroups map[string]string, p *specs.Process, m
 	if p.OOMScoreAdj != nil {
 		h.OOMScore = int32(*p.OOMScoreAdj)
 	}
-	if c := p.Capabilities; c != nil {
-		h.Bounding, h.Effective, h.Permitted = capBits(c.Bounding), capBits(c.Effective), capBits(c.Permitted)
-		h.Inheritable, h.Ambient = capBits(c.Inheritable), capBits(c.Ambient)
-	}
+	c := e.caps
+	h.Bounding, h.Effective, h.Permitted, h.Inheritable, h.Ambient = c.bounding, c.effective, c.permitted, c.inheritable, c.ambient
 	var body []byte
 	for _, g := range p.User.AdditionalGids {
 		body = binary.NativeEndian.AppendUint32(body, g)
@@ -264,6 +265,16 @@ var capNames = []string{"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "F
 	"SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD",
 	"LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
 	"PERFMON", "BPF", "CHECKPOINT_RESTORE"}
+
+// capBitsets are capabilities as bits: the names of one container's take 2 KB.
+type capBitsets struct{ bounding, effective, permitted, inheritable, ambient uint64 }
+
+func capabilitiesOf(c *specs.LinuxCapabilities) (out capBitsets) {
+	if c == nil {
+		return out
+	}
+	return capBitsets{capBits(c.Bounding), capBits(c.Effective), capBits(c.Permitted), capBits(c.Inheritable), capBits(c.Ambient)}
+}
 
 // capBits passes over names that the kernel may know and we do not, as libcontainer does.
 func capBits(names []string) (bits uint64) {

@@ -1,5 +1,7 @@
 package jail
 
+import "github.com/opencontainers/cgroups"
+
 // A plan is what makes a new container's namespaces and root file system, as cmd/minato-shim/build.c follows it.
 type plan struct {
 	namespaces      uint32   // made anew
@@ -7,6 +9,9 @@ type plan struct {
 	rootPropagation uint32
 	root, fifo      string
 	steps           []step
+
+	hierarchies []cgroups.Mount // of version 1
+	room        *room           // nil: the container may not have it
 }
 
 // Kinds of steps and their flags.

@@ -55,8 +55,16 @@ func Build(r Request, b *Bundle, filters *Filters, fifo string) (wish *os.File, 
 	e.above = Above(spec.Linux.CgroupsPath, paths)
 	shown := maps.Clone(e.above)
 	maps.Copy(shown, paths)
-	p, err := makePlan(config, shown, fifo)
-	if err != nil {
+	p := &plan{root: config.Rootfs, fifo: fifo, rootPropagation: uint32(config.RootPropagation)}
+	if !cgroups.IsCgroup2UnifiedMode() {
+		if p.hierarchies, err = cgroups.GetCgroupMounts(false); err != nil {
+			return nil, nil, paths, err
+		}
+	}
+	if p.room, err = roomFor(r, &spec, p.hierarchies); err != nil {
+		return nil, nil, paths, err
+	}
+	if err := p.make(config, shown); err != nil {
 		return nil, nil, paths, err
 	}
 	p.add(stepDirectory, spec.Process.Cwd, "")
@@ -120,12 +128,11 @@ func limitsBlocks(r *cgroups.Resources) bool {
 		len(r.BlkioThrottleReadIOPSDevice)+len(r.BlkioThrottleWriteIOPSDevice) > 0
 }
 
-func makePlan(c *configs.Config, paths map[string]string, fifo string) (*plan, error) {
-	p := &plan{root: c.Rootfs, fifo: fifo, rootPropagation: uint32(c.RootPropagation)}
+func (p *plan) make(c *configs.Config, paths map[string]string) error {
 	for _, ns := range c.Namespaces {
 		switch {
 		case ns.Type == configs.NEWUSER || ns.Type == configs.NEWTIME || ns.Type == configs.NEWNS && ns.Path != "":
-			return nil, ErrUnfit
+			return ErrUnfit
 		case ns.Path != "":
 			p.joins = append(p.joins, ns.Path)
 		default:
@@ -133,14 +140,14 @@ func makePlan(c *configs.Config, paths map[string]string, fifo string) (*plan, e
 		}
 	}
 	if p.namespaces&unix.CLONE_NEWNS == 0 {
-		return nil, ErrUnfit
+		return ErrUnfit
 	}
 	for _, m := range c.Mounts {
 		if err := p.mount(m, c, paths); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, p.dev(c)
+	return p.dev(c)
 }
 
 // inRoot is a path of the container, also where it was given as one of the host.
@@ -258,17 +265,18 @@ func (p *plan) cgroup(m *configs.Mount, dest string, c *configs.Config, paths ma
 	if c.Namespaces.Contains(configs.NEWCGROUP) {
 		return ErrUnfit
 	}
-	mounts, err := cgroups.GetCgroupMounts(false)
-	if err != nil {
-		return err
-	}
 	own, err := cgroups.ParseCgroupFile("/proc/self/cgroup")
 	if err != nil {
 		return err
 	}
-	p.filesystem(&configs.Mount{Source: "tmpfs", Device: "tmpfs", Data: "mode=755", PropagationFlags: m.PropagationFlags,
-		Flags: unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV}, dest, flagLikeDest)
-	for _, h := range mounts {
+	shared := p.room != nil && m.Flags&unix.MS_RDONLY != 0
+	const tight = unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV
+	if shared {
+		p.bind(&configs.Mount{Flags: unix.MS_BIND | unix.MS_RDONLY | tight, PropagationFlags: m.PropagationFlags}, dest, p.room.cgroup)
+	} else {
+		p.filesystem(&configs.Mount{Source: "tmpfs", Device: "tmpfs", Data: "mode=755", PropagationFlags: m.PropagationFlags, Flags: tight}, dest, flagLikeDest)
+	}
+	for _, h := range p.hierarchies {
 		source, err := ownCgroup(h, paths, own)
 		if err != nil {
 			return err
@@ -276,7 +284,7 @@ func (p *plan) cgroup(m *configs.Mount, dest string, c *configs.Config, paths ma
 		name := filepath.Base(h.Mountpoint)
 		p.bind(&configs.Mount{Flags: unix.MS_BIND | unix.MS_REC | m.Flags, PropagationFlags: m.PropagationFlags}, filepath.Join(dest, name), source)
 		for sub := range strings.SplitSeq(name, ",") {
-			if sub != name {
+			if sub != name && !shared {
 				p.add(stepLink, filepath.Join(dest, sub), name)
 			}
 		}
@@ -344,7 +352,11 @@ func (p *plan) finish(c *configs.Config) {
 	for _, path := range c.ReadonlyPaths {
 		p.add(stepReadOnly, path, "")
 	}
+	empty := ""
+	if p.room != nil {
+		empty = p.room.empty
+	}
 	for _, path := range c.MaskPaths {
-		p.add(stepMask, path, "")
+		p.add(stepMask, path, empty)
 	}
 }
