@@ -77,7 +77,7 @@ scheduler, kubelet, container runtime, pod network and DNS.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exitError{2, fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
-	root.AddCommand(e.up(), e.down(), e.status(), e.token(), e.keys(), e.kubectl(), e.image(), e.run(), e.ps(), e.logs(), e.exec(), e.attach(), e.create(), e.start(), e.stop(), e.restart(), e.kill(), e.wait(), e.rm(), e.cp(),
+	root.AddCommand(e.up(), e.down(), e.status(), e.token(), e.keys(), e.kubectl(), e.image(), e.run(), e.ps(), e.logs(), e.exec(), e.attach(), e.create(), e.start(), e.stop(), e.restart(), e.kill(), e.wait(), e.rm(), e.cp(), e.diff(), e.commit(),
 		e.inspect(), e.port(), e.stats(), e.top(), e.volume(), e.host(), e.versionVerb())
 	return root
 }

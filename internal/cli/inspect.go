@@ -124,8 +124,11 @@ func (e *env) inspectOne(ctx context.Context, n *cluster.Node, c container.Conta
 	}
 	for _, v := range s.Volumes {
 		m := inspectedMount{"bind", v.Name, v.Host, v.Container, !v.ReadOnly, v.Propagation}
-		if v.Name != "" {
+		switch {
+		case v.Name != "":
 			m.Type = "volume"
+		case v.Memory:
+			m.Type = "tmpfs"
 		}
 		i.Mounts = append(i.Mounts, m)
 	}

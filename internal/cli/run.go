@@ -30,7 +30,7 @@ type runFlags struct {
 	spec                  container.Spec
 	detach                detachKeys
 	ports, volumes, env   []string
-	mounts                []string
+	mounts, tmpfs         []string
 	only                  bool // make it, and do not start it
 	envFiles, add, drop   []string
 	memory, restart, pull string
@@ -103,7 +103,8 @@ func (f *runFlags) bind(c *cobra.Command) {
 	fl.StringVar(&s.Name, "name", "", "name (default: one of ours)")
 	fl.StringArrayVarP(&f.ports, "publish", "p", nil, "open a port of the host: [IP:]HOST:CONTAINER[/udp]")
 	fl.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a directory of the host, or a volume: HOST:CONTAINER[:ro], NAME:CONTAINER[:ro]")
-	fl.StringArrayVar(&f.mounts, "mount", nil, "the same at length: type=bind|volume,source=...,target=...[,readonly]")
+	fl.StringArrayVar(&f.mounts, "mount", nil, "the same at length: type=bind|volume|tmpfs,source=...,target=...[,readonly]")
+	fl.StringArrayVar(&f.tmpfs, "tmpfs", nil, "a file system in memory: CONTAINER[:size=64m,mode=700]")
 	fl.StringArrayVarP(&f.env, "env", "e", nil, "variable: NAME=VALUE, or NAME for the one here")
 	fl.StringArrayVar(&f.envFiles, "env-file", nil, "file of variables, one a line")
 	fl.StringVarP(&s.WorkDir, "workdir", "w", "", "working directory")
@@ -150,6 +151,13 @@ func (f *runFlags) complete(args []string) error {
 		volume, err := container.ParseMount(m)
 		if err != nil {
 			return fmt.Errorf("--mount: %w", err)
+		}
+		s.Volumes = append(s.Volumes, volume)
+	}
+	for _, m := range f.tmpfs {
+		volume, err := container.ParseTmpfs(m)
+		if err != nil {
+			return fmt.Errorf("--tmpfs: %w", err)
 		}
 		s.Volumes = append(s.Volumes, volume)
 	}

@@ -16,6 +16,8 @@ type packer struct {
 	root  *os.Root
 	w     *tar.Writer
 	names map[inode]string // of files with several names
+	// attributes says that extended ones are kept.
+	attributes bool
 }
 
 type inode struct{ dev, ino uint64 }
@@ -87,6 +89,11 @@ func (p *packer) file(ctx context.Context, at string, h *tar.Header) error {
 		return err
 	}
 	defer f.Close()
+	if p.attributes {
+		if err := keepAttributes(f, h); err != nil {
+			return err
+		}
+	}
 	if err := p.w.WriteHeader(h); err != nil {
 		return err
 	}

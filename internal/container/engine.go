@@ -139,12 +139,18 @@ func (e *Engine) taken(ctx context.Context, name string) (bool, error) {
 	return slices.ContainsFunc(all, func(c Container) bool { return c.Spec.Name == name }), err
 }
 
-// limitPids bounds processes and threads in the sandbox's cgroup, for CRI has no such limit.
+// limitPids bounds processes and threads in the sandbox's cgroup, for CRI has no such limit. On version 1 it makes that, in
+// which the container is then too: without a limit there is none.
 func (e *Engine) limitPids(s Spec) error {
 	if s.Pids <= 0 {
 		return nil
 	}
-	for _, dir := range hierarchy.Dirs(e.cgroup(s.Name)) {
+	for controllers, dir := range hierarchy.Dirs(e.cgroup(s.Name)) {
+		if slices.Contains(strings.Split(controllers, ","), "pids") {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return fmt.Errorf("limit of processes: %w", err)
+			}
+		}
 		file := filepath.Join(dir, "pids.max")
 		if _, err := os.Stat(file); err != nil {
 			continue

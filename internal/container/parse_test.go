@@ -14,9 +14,10 @@ func TestParse(t *testing.T) {
 	}
 	port := func(s string) (any, error) { p, err := ParsePort(s); return p, err }
 	shown := func(v Volume) string {
-		return fmt.Sprint(v, map[bool]string{true: " ro"}[v.ReadOnly], map[bool]string{true: " anonymous"}[v.Anonymous], map[bool]string{true: " nocopy"}[v.NoCopy], " "+v.Propagation)
+		return fmt.Sprint(v, map[bool]string{true: " ro"}[v.ReadOnly], map[bool]string{true: " anonymous"}[v.Anonymous], map[bool]string{true: " nocopy"}[v.NoCopy], map[bool]string{true: " in memory"}[v.Memory], " "+v.Propagation+v.Options)
 	}
 	volume := func(s string) (any, error) { v, err := ParseVolume(s); return strings.TrimSpace(shown(v)), err }
+	tmpfs := func(s string) (any, error) { v, err := ParseTmpfs(s); return strings.TrimSpace(shown(v)), err }
 	mount := func(s string) (any, error) { v, err := ParseMount(s); return strings.TrimSpace(shown(v)), err }
 	size := func(s string) (any, error) { n, err := ParseSize(s); return n, err }
 	restart := func(s string) (any, error) { r, err := ParseRestart(s); return fmt.Sprint(r, " ", r.Most), err }
@@ -53,7 +54,12 @@ func TestParse(t *testing.T) {
 		{mount, "type=volume,dst=/b", "/b anonymous"},
 		{mount, "type=bind,source=a,target=/b", "must be an absolute path of this machine"},
 		{mount, "source=/a,target=/b", "a path wants type=bind"},
-		{mount, "type=tmpfs,target=/b", "must be bind or volume"},
+		{mount, "type=npipe,target=/b", "must be bind, volume or tmpfs"},
+		{mount, "type=tmpfs,target=/b,tmpfs-size=1m,tmpfs-mode=700,readonly", "/b ro in memory size=1m,mode=700"},
+		{mount, "type=tmpfs,source=a,target=/b", "a tmpfs has no source"},
+		{mount, "target=/b,tmpfs-size=1m", "are for type=tmpfs"},
+		{tmpfs, "/b:size=1m", "/b in memory size=1m"},
+		{tmpfs, "b", "must be an absolute path"},
 		{mount, "type=bind,source=/a,target=/b,bind-propagation=up", "must be rprivate"},
 		{mount, "destiny=/b", "is not understood"},
 		{size, "64m", "67108864"},

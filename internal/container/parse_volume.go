@@ -17,6 +17,8 @@ type Volume struct {
 	Name        string `json:"name,omitempty"`
 	Anonymous   bool   `json:"anonymous,omitempty"` // the name is ours, and the volume goes with the container
 	NoCopy      bool   `json:"noCopy,omitempty"`    // an empty volume is not filled with what the image has there
+	Memory      bool   `json:"memory,omitempty"`    // a tmpfs, which is empty at each start
+	Options     string `json:"options,omitempty"`   // of the tmpfs: "noexec,size=64m"
 	Propagation string `json:"propagation,omitempty"`
 }
 
@@ -24,6 +26,9 @@ func (v Volume) named() bool { return v.Name != "" || v.Anonymous }
 
 // String is how inspect shows it.
 func (v Volume) String() string {
+	if v.Memory {
+		return v.Container
+	}
 	from := v.Host
 	if v.named() {
 		from = v.Name
@@ -69,7 +74,9 @@ func (v *Volume) place() (err error) {
 		return fmt.Errorf("%q must be an absolute path other than /", v.Container)
 	}
 	switch {
-	case v.Anonymous:
+	case v.Memory && (v.Host != "" || v.NoCopy || v.Propagation != ""):
+		return fmt.Errorf("a tmpfs has no source, propagation and nocopy")
+	case v.Anonymous, v.Memory:
 		return nil
 	case v.Host == "." || v.Host == ".." || strings.HasPrefix(v.Host, "./") || strings.HasPrefix(v.Host, "../"):
 		v.Host, err = filepath.Abs(v.Host)
@@ -103,9 +110,10 @@ func (v *Volume) options(list string) error {
 	return nil
 }
 
-// ParseMount reads docker's long form: type=bind|volume,source=...,target=...[,readonly][,volume-nocopy][,bind-propagation=...].
+// ParseMount reads docker's long form: type=bind|volume,source=...,target=...[,readonly][,volume-nocopy][,bind-propagation=...], and
+// type=tmpfs,target=...[,tmpfs-size=...][,tmpfs-mode=...].
 func ParseMount(text string) (v Volume, err error) {
-	kind := "volume"
+	kind, memory := "volume", []string(nil)
 	for field := range strings.SplitSeq(text, ",") {
 		k, value, _ := strings.Cut(field, "=")
 		switch k {
@@ -117,6 +125,8 @@ func ParseMount(text string) (v Volume, err error) {
 			v.Container = value
 		case "readonly", "ro":
 			v.ReadOnly = value == "" || value == "true" || value == "1"
+		case "tmpfs-size", "tmpfs-mode":
+			memory = append(memory, strings.TrimPrefix(k, "tmpfs-")+"="+value)
 		case "volume-nocopy":
 			v.NoCopy = value == "" || value == "true" || value == "1"
 		case "bind-propagation":
@@ -125,13 +135,17 @@ func ParseMount(text string) (v Volume, err error) {
 			}
 			v.Propagation = value
 		default:
-			return v, fmt.Errorf("mount %q: %q is not understood: type, source, target, readonly, volume-nocopy and bind-propagation are", text, k)
+			return v, fmt.Errorf("mount %q: %q is not understood: type, source, target, readonly, volume-nocopy, bind-propagation, tmpfs-size and tmpfs-mode are", text, k)
 		}
 	}
 	path := filepath.IsAbs(v.Host)
 	switch {
-	case kind != "bind" && kind != "volume":
-		return v, fmt.Errorf("mount %q: type %q: must be bind or volume", text, kind)
+	case kind != "bind" && kind != "volume" && kind != "tmpfs":
+		return v, fmt.Errorf("mount %q: type %q: must be bind, volume or tmpfs", text, kind)
+	case kind != "tmpfs" && len(memory) > 0:
+		return v, fmt.Errorf("mount %q: tmpfs-size and tmpfs-mode are for type=tmpfs", text)
+	case kind == "tmpfs":
+		v.Memory, v.Options = true, strings.Join(memory, ",")
 	case kind == "bind" && !path:
 		return v, fmt.Errorf("mount %q: source must be an absolute path of this machine", text)
 	case kind == "volume" && path:
@@ -145,6 +159,16 @@ func ParseMount(text string) (v Volume, err error) {
 	return v, nil
 }
 
+// ParseTmpfs reads CONTAINER[:OPTION,...], the options being mount's.
+func ParseTmpfs(text string) (v Volume, err error) {
+	v.Memory = true
+	v.Container, v.Options, _ = strings.Cut(text, ":")
+	if err := v.place(); err != nil {
+		return v, fmt.Errorf("tmpfs %q: %w", text, err)
+	}
+	return v, nil
+}
+
 // VolumeAt finds the volume that a path of the container is in: the directory of this machine, the path in that, and
 // whether it may only be read.
 func (c Container) VolumeAt(at string) (dir, rest string, readOnly, ok bool) {
@@ -152,7 +176,7 @@ func (c Container) VolumeAt(at string) (dir, rest string, readOnly, ok bool) {
 	best := ""
 	for _, v := range c.Spec.Volumes {
 		to := filepath.Clean(v.Container)
-		if clean != to && !strings.HasPrefix(clean, to+"/") || len(to) < len(best) {
+		if v.Memory || clean != to && !strings.HasPrefix(clean, to+"/") || len(to) < len(best) {
 			continue
 		}
 		best, dir, readOnly, ok = to, v.Host, v.ReadOnly, true

@@ -100,6 +100,7 @@ const (
 	keepEarly  = "minato.dev/keep-early-output"
 	logMaxSize = "minato.dev/log-max-size"
 	layer      = "minato.dev/layer"
+	tmpfs      = "minato.dev/tmpfs"
 )
 
 func (s Spec) hostname() string {
@@ -145,8 +146,19 @@ func (s Spec) container(attempt uint32, attached bool) *cri.ContainerConfig {
 		k, v, _ := strings.Cut(kv, "=")
 		c.Envs = append(c.Envs, &cri.KeyValue{Key: k, Value: []byte(v)})
 	}
+	inMemory := map[string]string{}
 	for _, v := range s.Volumes {
-		c.Mounts = append(c.Mounts, v.mount())
+		if !v.Memory {
+			c.Mounts = append(c.Mounts, v.mount())
+			continue
+		}
+		inMemory[v.Container] = v.Options
+		if v.ReadOnly {
+			inMemory[v.Container] = strings.TrimPrefix(v.Options+",ro", ",")
+		}
+	}
+	if raw, err := json.Marshal(inMemory); err == nil && len(inMemory) > 0 {
+		c.Annotations[tmpfs] = string(raw)
 	}
 	s.setUser(c.Linux.SecurityContext)
 	return c

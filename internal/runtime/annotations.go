@@ -9,6 +9,7 @@ import (
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"minato.dev/minato/internal/runtime/ledger"
 	"minato.dev/minato/internal/runtime/pin"
+	"minato.dev/minato/internal/runtime/spec"
 )
 
 // Annotations by which a client asks for what CRI has no words for. `minato run` uses them; kubelets do not.
@@ -19,6 +20,8 @@ const (
 	KeepEarly = "minato.dev/keep-early-output"
 	// LogMaxSize on a container has its log rotated by the shim at so many bytes, for no kubelet does it.
 	LogMaxSize = "minato.dev/log-max-size"
+	// Tmpfs on a container has file systems in memory mounted in it, see spec.Tmpfs.
+	Tmpfs = spec.Tmpfs
 	// Layer on a container names its writable layer, so that the next container with the same name of a layer goes on with
 	// what this one wrote: the layer goes with the last container that names it. Two at a time cannot have it.
 	Layer = "minato.dev/layer"

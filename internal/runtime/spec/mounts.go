@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -20,12 +21,17 @@ func (b *build) mounts() error {
 	if err != nil {
 		return err
 	}
+	memory, err := b.inMemory()
+	if err != nil {
+		return err
+	}
+	asked = append(asked, memory...)
 	taken := map[string]bool{}
 	for _, m := range asked {
 		taken[m.Destination] = true
 	}
 	all := slices.DeleteFunc(append(b.system(), b.Files...), func(m specs.Mount) bool { return taken[m.Destination] })
-	slices.SortStableFunc(asked, func(x, y specs.Mount) int { return depth(x.Destination) - depth(y.Destination) })
+	sort.SliceStable(asked, func(i, j int) bool { return depth(asked[i].Destination) < depth(asked[j].Destination) })
 	b.spec.Mounts = append(all, asked...)
 	return nil
 }

@@ -116,17 +116,18 @@ func TestMountsAreOrderedAndReplaced(t *testing.T) {
 	for _, p := range []string{"/a/b/c", "/a", "/dev/shm", "/a/b"} {
 		in.Container.Mounts = append(in.Container.Mounts, &cri.Mount{ContainerPath: p, HostPath: host})
 	}
+	in.Container.Annotations = map[string]string{Tmpfs: `{"/a/b/mem": "size=1m,exec"}`}
 	s, _, err := Build(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var order []string
 	for _, m := range s.Mounts {
-		if m.Source == host {
+		if m.Source == host || m.Destination == "/a/b/mem" && slices.Equal(m.Options, []string{"nosuid", "nodev", "noexec", "mode=1777", "size=1m", "exec"}) {
 			order = append(order, m.Destination)
 		}
 	}
-	if !slices.Equal(order, []string{"/a", "/dev/shm", "/a/b", "/a/b/c"}) {
+	if !slices.Equal(order, []string{"/a", "/dev/shm", "/a/b", "/a/b/c", "/a/b/mem"}) {
 		t.Errorf("order %v", order)
 	}
 	for _, bad := range []*cri.Mount{
@@ -139,6 +140,19 @@ func TestMountsAreOrderedAndReplaced(t *testing.T) {
 		in.Container.Mounts = []*cri.Mount{bad}
 		if _, _, err := Build(in); err == nil {
 			t.Errorf("%v was accepted", bad)
+		}
+	}
+}
+
+func TestTmpfsIsChecked(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"mem": ""}`: "must be an absolute path", `{"/": ""}`: "must be an absolute path", `["/mem"]`: "annotation minato.dev/tmpfs",
+		`{"/mem": "size"}`: `option "size"`, `{"/mem": "lowerdir=/"}`: `option "lowerdir=/"`, `{"/mem": "size="}`: `option "size="`,
+	} {
+		in := input(t)
+		in.Container.Annotations = map[string]string{Tmpfs: text}
+		if _, _, err := Build(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
