@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"minato.dev/minato/internal/runtime/pin"
 )
 
 const (
@@ -50,10 +52,11 @@ type ability struct {
 	Size    int64     `json:"size"`
 	Changed time.Time `json:"changed"`
 	Mounts  []string  `json:"mounts,omitempty"` // mount options that it knows
+	Shifts  bool      `json:"shifts"`           // it joins user namespaces, and mounts with their owners
 }
 
 func (a ability) features() *api.RuntimeHandlerFeatures {
-	return &api.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: slices.Contains(a.Mounts, "rro")}
+	return &api.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: slices.Contains(a.Mounts, "rro"), UserNamespaces: a.Shifts && pin.CanShift()}
 }
 
 // sameFile says whether b was said by the same file.
@@ -63,7 +66,7 @@ func (a ability) sameFile(b ability) bool {
 
 // openAbilities reads what is remembered in dir.
 func openAbilities(dir string, log *slog.Logger) *abilities {
-	a := &abilities{file: filepath.Join(dir, "handlers.json"), log: log, wanted: make(chan struct{}, 1), said: map[string]ability{}}
+	a := &abilities{file: filepath.Join(dir, "abilities.json"), log: log, wanted: make(chan struct{}, 1), said: map[string]ability{}}
 	b, err := os.ReadFile(a.file)
 	if err == nil {
 		err = json.Unmarshal(b, &a.said)
@@ -127,12 +130,29 @@ func (a *abilities) of(ctx context.Context, path string) ability {
 	}
 	var answer struct {
 		MountOptions []string `json:"mountOptions"`
+		Linux        struct {
+			MountExtensions struct {
+				IDMap struct {
+					Enabled bool `json:"enabled"`
+				} `json:"idmap"`
+			} `json:"mountExtensions"`
+		} `json:"linux"`
 	}
 	if err == nil && json.Unmarshal(out, &answer) == nil {
-		said.Mounts = answer.MountOptions
+		said.Mounts, said.Shifts = answer.MountOptions, answer.Linux.MountExtensions.IDMap.Enabled
+	} else if err != nil {
+		said.Shifts = shiftedEarly(ctx, path)
 	}
 	a.remember(path, said)
 	return said
+}
+
+// shiftedEarly reports whether the program is a crun that could do so before it could say so: 1.8 is held to it by a test.
+func shiftedEarly(ctx context.Context, path string) bool {
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	var major, minor int
+	n, _ := fmt.Sscanf(string(out), "crun version %d.%d", &major, &minor)
+	return err == nil && n == 2 && (major > 1 || major == 1 && minor >= 8)
 }
 
 func (a *abilities) remember(path string, said ability) {

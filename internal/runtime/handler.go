@@ -96,13 +96,13 @@ func (s *Server) features(handler string) *api.RuntimeHandlerFeatures {
 }
 
 // checkHandler refuses what the sandbox's handler cannot do for it.
-func (s *Server) checkHandler(r *api.RunPodSandboxRequest) error {
+func (s *Server) checkHandler(ctx context.Context, r *api.RunPodSandboxRequest) error {
 	path, err := s.program(r.GetRuntimeHandler())
 	if err != nil {
 		return err
 	}
-	if path != "" && userOptions(r.GetConfig()) != nil {
-		return precondition("sandbox config: runtime handler %q does not support user namespaces", r.GetRuntimeHandler())
+	if path != "" && userOptions(r.GetConfig()) != nil && !s.ask(ctx, r.GetRuntimeHandler()).UserNamespaces {
+		return precondition("sandbox config: runtime handler %q (%s) does not support user namespaces: runc 1.2 and crun 1.8 do, others where their \"features\" say idmap", r.GetRuntimeHandler(), path)
 	}
 	return nil
 }

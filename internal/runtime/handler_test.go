@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	api "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"minato.dev/minato/internal/runtime/pin"
 )
 
 // TestHandlers: pods of other OCI runtimes live as ours do, through a kill of the runtime too.
@@ -22,6 +23,7 @@ func TestHandlers(t *testing.T) {
 	for _, handler := range []string{"crun", "runc"} {
 		t.Run(handler, func(t *testing.T) { m.handlerStory(t, handler) })
 	}
+	t.Run("crun with users", func(*testing.T) { m.usersStory("crun") })
 }
 
 func (m *machine) handlerStory(t *testing.T, handler string) {
@@ -165,11 +167,35 @@ func TestHandlerNames(t *testing.T) {
 	}
 	users := &api.PodSandboxConfig{Linux: &api.LinuxPodSandboxConfig{SecurityContext: &api.LinuxSandboxSecurityContext{
 		NamespaceOptions: &api.NamespaceOption{UsernsOptions: &api.UserNamespace{Mode: api.NamespaceMode_POD}}}}}
-	if err := s.checkHandler(&api.RunPodSandboxRequest{Config: users, RuntimeHandler: "able"}); err == nil || !strings.Contains(err.Error(), "user namespaces") {
+	if err := s.checkHandler(t.Context(), &api.RunPodSandboxRequest{Config: users, RuntimeHandler: "able"}); err == nil || !strings.Contains(err.Error(), "user namespaces") {
 		t.Errorf("a user namespace: %v", err)
 	}
 	if path, err := s.program("runc"); path != "" || err != nil {
 		t.Errorf("runc that is not installed is our own: %q, %v", path, err)
+	}
+}
+
+// TestShifts: who can make user namespaces is believed by its word, or by its name where it is older than the question.
+func TestShifts(t *testing.T) {
+	if !pin.CanShift() {
+		t.Fatal("this kernel has no user namespaces for pods: Linux 6.3 or newer is needed")
+	}
+	for program, want := range map[string]bool{
+		`echo '{"linux": {"mountExtensions": {"idmap": {"enabled": true}}}}'`:              true,
+		`echo '{"linux": {"mountExtensions": {"idmap": {"enabled": false}}}}'`:             false,
+		`test $1 = --version || exit 1; echo crun version 1.8.1`:                           true,
+		`test $1 = --version || exit 1; echo crun version 1.7`:                             false,
+		`test $1 = --version || exit 1; echo runc version 1.1.5+ds1`:                       false,
+		`test $1 = features && echo '{"mountOptions": ["rro"]}' || echo crun version 1.99`: false,
+	} {
+		path := filepath.Join(t.TempDir(), "program")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+program+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		a := openAbilities(t.TempDir(), slog.New(slog.DiscardHandler))
+		if got := a.of(t.Context(), path).features().UserNamespaces; got != want {
+			t.Errorf("%s: %t", program, got)
+		}
 	}
 }
 

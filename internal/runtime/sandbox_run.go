@@ -22,7 +22,7 @@ func (s *Server) RunPodSandbox(ctx context.Context, r *api.RunPodSandboxRequest)
 	if err := checkSandbox(r); err != nil {
 		return nil, err
 	}
-	if err := s.checkHandler(r); err != nil {
+	if err := s.checkHandler(ctx, r); err != nil {
 		return nil, err
 	}
 	rec, again, err := s.reserveSandbox(r)

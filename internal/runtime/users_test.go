@@ -32,6 +32,12 @@ func TestUserNamespace(t *testing.T) {
 	if err != nil || !st.RuntimeHandlers[0].Features.UserNamespaces {
 		t.Fatalf("the handler does not say that it has user namespaces: %v, %v", st, err)
 	}
+	m.usersStory("")
+}
+
+// usersStory is a pod with a user namespace, of our own or of another runtime's.
+func (m *machine) usersStory(handler string) {
+	t := m.t
 	pc := m.pod()
 	pc.Linux.Sysctls = map[string]string{"net.ipv4.ip_local_port_range": "2000 3000", "kernel.shm_rmid_forced": "1"}
 	u := withUsers(pc)
@@ -50,7 +56,11 @@ ping -c1 -W1 127.0.0.1 >/dev/null 2>&1; httpd -p 80 && echo serves; (echo x > /d
 mount -t tmpfs x /tmp 2>/dev/null && echo mounted; ls /sys/class/net | tr '\n' ' '; echo; exec sleep 1000`)
 	c.Mounts = []*api.Mount{{HostPath: volume, ContainerPath: "/volume", UidMappings: u.Uids, GidMappings: u.Gids},
 		{Image: &api.ImageSpec{Image: testImage}, ContainerPath: "/image", Readonly: true, UidMappings: u.Uids, GidMappings: u.Gids}}
-	pod := m.run(pc)
+	made, err := m.RunPodSandbox(m.ctx(), &api.RunPodSandboxRequest{Config: pc, RuntimeHandler: handler})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := made.PodSandboxId
 	id := m.create(pod, pc, c)
 	m.begin(id)
 	want := "0\n 0 300000 65536\n 0 300000 65536\n-rwxr-xr-x 0 0\ndrwxrwxrwt 0 0\n-rw-r--r-- 0 0\n-rw-r--r-- 0 0\ndrwxrwxrwt 0 0\n-rw------- 0 0\nof root\nowns\n2000\t3000\n1\n" +
