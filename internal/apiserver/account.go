@@ -127,7 +127,11 @@ func (s *Server) finish(w *recorder, r *http.Request, info *request.RequestInfo,
 func (s *Server) stocks() []health.Stock {
 	out := make([]health.Stock, 0, len(s.resources))
 	for gvr, res := range s.resources {
-		x := health.Stock{Group: gvr.Group, Version: gvr.Version, Resource: gvr.Resource, Sent: res.sent.Load(), Deprecated: res.asked.Load(), Removed: removal(res.GVK())}
+		x := health.Stock{Group: gvr.Group, Version: gvr.Version, Resource: gvr.Resource, Sent: res.sent.Load(), Deprecated: res.asked.Load(), Removed: removal(res.GVK()),
+			SentBytes: res.sentBytes.Load(), Ended: res.tooSlow.Load()}
+		for i := range x.Sizes {
+			x.Sizes[i] = res.sizes[i].Load()
+		}
 		if s.kinds[gvr.GroupResource()] == res {
 			if snapshot, err := s.cache.Snapshot(res.Prefix + "/"); err == nil { // else the cache has not loaded yet
 				x.Stored, x.Objects, x.Revision = true, snapshot.Len(), snapshot.Revision()

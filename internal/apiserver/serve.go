@@ -1,14 +1,18 @@
 package apiserver
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
+	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/h2"
 	"minato.dev/minato/internal/run"
 )
@@ -70,7 +74,7 @@ func (s *Server) endWatches() {
 // Serve answers on l until ctx ends, then stops watches and drains requests. A nil tlsConfig serves plain HTTP, for tests.
 func (s *Server) Serve(ctx context.Context, l net.Listener, tlsConfig *tls.Config) error {
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 32 * time.Second, IdleTimeout: 90 * time.Second, MaxHeaderBytes: 1 << 20,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+		ErrorLog: s.errorLog()}
 	if tlsConfig != nil {
 		srv.TLSConfig = tlsConfig.Clone()
 		srv.TLSConfig.NextProtos = []string{"h2", "http/1.1"}
@@ -101,4 +105,23 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, tlsConfig *tls.Confi
 		}
 		return err
 	})
+}
+
+// errorLog is where net/http complains of its clients; failed handshakes are counted.
+func (s *Server) errorLog() *log.Logger {
+	to := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	return log.New(complaints{s.cfg.Metrics, to.Writer()}, "", 0)
+}
+
+type complaints struct {
+	metrics *health.Metrics
+	to      io.Writer
+}
+
+// Write takes one line.
+func (c complaints) Write(line []byte) (int, error) {
+	if bytes.HasPrefix(line, []byte("http: TLS handshake error from ")) {
+		c.metrics.HandshakeFailed()
+	}
+	return c.to.Write(line)
 }

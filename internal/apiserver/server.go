@@ -67,7 +67,10 @@ type resource struct {
 	watchers atomic.Int64 // over connections, now, of all objects
 	frames   frames       // of events that these have been told of
 	sent     atomic.Int64 // events to them, ever
-	asked    atomic.Bool  // somebody has asked for it, where it is deprecated
+	// sentBytes and sizes tell how large these were, tooSlow how many watchers were ended because they did not keep up.
+	sentBytes, tooSlow atomic.Int64
+	sizes              [len(health.Sizes{})]atomic.Int64
+	asked              atomic.Bool // somebody has asked for it, where it is deprecated
 	// deprecated is what every caller is warned of, "" for a version that stays.
 	deprecated string
 }
@@ -120,6 +123,13 @@ func New(cfg Config) (*Server, error) {
 	}
 	if s.sec.Authenticator == nil || s.sec.Authorizer == nil {
 		return nil, errors.New("apiserver: Security needs Authenticator and Authorizer")
+	}
+	if sized, ok := cfg.Store.(interface {
+		Size(context.Context) (int64, error)
+	}); ok {
+		if err := cfg.Metrics.Measure(sized.Size); err != nil {
+			return nil, err
+		}
 	}
 	return s, cfg.Metrics.Follow(s.stocks)
 }

@@ -167,6 +167,7 @@ func (c *call) stream(ctx context.Context, w *cache.Watcher, e *eventWriter) {
 		}
 		switch {
 		case errors.Is(err, cache.ErrExpired):
+			c.res.tooSlow.Add(1)
 			e.fail(tooOld(e.last, c.s.cache.Revision()))
 		case errors.Is(err, errNotRendered):
 			c.s.log.Error("watch event not rendered", "resource", c.res.Name, "err", err)

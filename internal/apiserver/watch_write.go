@@ -14,6 +14,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream/wsstream"
 
 	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/apiserver/negotiate"
 	"minato.dev/minato/internal/cache"
 )
@@ -113,10 +114,14 @@ var errNotRendered = errors.New("object cannot be shown")
 
 // gather adds events to what the next flush sends; of a burst it writes what is enough for one go.
 func (e *eventWriter) gather(events []cache.Event) error {
+	var n told
+	defer n.note(e.c.res)
 	for i := range events {
+		before := len(e.buf)
 		if err := e.event(&events[i]); err != nil {
 			return fmt.Errorf("%w: %w", errNotRendered, err)
 		}
+		n.add(len(e.buf) - before)
 		if len(e.buf) >= chunk {
 			if err := e.spill(); err != nil {
 				return err
@@ -124,6 +129,26 @@ func (e *eventWriter) gather(events []cache.Event) error {
 		}
 	}
 	return nil
+}
+
+// told are the sizes of some events, so that those of a burst are noted at once.
+type told struct {
+	bytes int64
+	sizes health.Sizes
+}
+
+func (t *told) add(n int) {
+	t.bytes += int64(n)
+	t.sizes[health.SizeClass(n)]++
+}
+
+func (t *told) note(res *resource) {
+	res.sentBytes.Add(t.bytes)
+	for i, n := range t.sizes {
+		if n > 0 {
+			res.sizes[i].Add(n)
+		}
+	}
 }
 
 // spill writes what has been gathered.

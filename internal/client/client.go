@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,11 +34,19 @@ type Client struct {
 	base  string
 	http  http.RoundTripper
 	agent string
+	told  func(method string, code int, took time.Duration)
 }
 
 // New returns a client for the server at base ("https://host:port", no path), which rt reaches and authenticates to.
 func New(base string, rt http.RoundTripper, userAgent string) *Client {
 	return &Client{base: strings.TrimSuffix(base, "/"), http: rt, agent: userAgent}
+}
+
+// Telling returns c with each of its requests told to f: code is 0 where there was no answer.
+func (c *Client) Telling(f func(method string, code int, took time.Duration)) *Client {
+	told := *c
+	told.told = f
+	return &told
 }
 
 // Request is one call. Body is an encoded object or patch.
@@ -56,7 +65,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.http.RoundTrip(req)
+	resp, err := c.send(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
 	}
@@ -65,6 +74,21 @@ func (c *Client) Do(ctx context.Context, r Request) (*http.Response, error) {
 	}
 	defer resp.Body.Close()
 	return nil, statusError(resp, r)
+}
+
+// send makes one round trip and tells of it.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if c.told == nil {
+		return c.http.RoundTrip(req)
+	}
+	began := time.Now()
+	resp, err := c.http.RoundTrip(req)
+	code := 0
+	if err == nil {
+		code = resp.StatusCode
+	}
+	c.told(req.Method, code, time.Since(began))
+	return resp, err
 }
 
 // request is r as it goes to the server.

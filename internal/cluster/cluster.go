@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/pki"
 	"minato.dev/minato/internal/run"
 )
@@ -132,7 +133,7 @@ func (a *assembly) kubeconfig() pki.Kubeconfig {
 
 // run starts the ground (API server and runtime side by side), then what stands on it, and stops in reverse order.
 func (a *assembly) run(ctx context.Context, l net.Listener) error {
-	p, n := &plane{a: a}, &node{a: a}
+	p, n := &plane{a: a, metrics: health.NewMetrics()}, &node{a: a}
 	return run.Stages(ctx, []run.Stage{
 		{Name: "ground", Run: func(ctx context.Context, ready func()) error {
 			return both(ctx, ready,

@@ -41,7 +41,11 @@ func (a *assembly) minds(ctx context.Context, p *plane, n *node, dnsReady func()
 		if err != nil {
 			return err
 		}
-		s.Go("controllers", func(ctx context.Context) error { return control.Run(ctx, a.log, list) })
+		queues := control.NewMetrics()
+		if err := p.metrics.Register(queues); err != nil {
+			return err
+		}
+		s.Go("controllers", func(ctx context.Context) error { return queues.Run(ctx, a.log, list) })
 		a.scheduler(s, p, vs)
 		proxy, err := a.certs.Client("system:kube-proxy")
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -29,9 +30,10 @@ import (
 
 // plane is the control plane's ground: etcd and the API server on it.
 type plane struct {
-	a      *assembly
-	server *apiserver.Server // set before ready
-	tokens *authn.Issuer     // set before ready
+	a       *assembly
+	metrics *health.Metrics
+	server  *apiserver.Server // set before ready
+	tokens  *authn.Issuer     // set before ready
 }
 
 // run opens the store, loads the API server and answers on l until ctx ends.
@@ -101,7 +103,7 @@ func (p *plane) config(st store.Store) apiserver.Config {
 			return err
 		},
 		ServiceCIDR: p.a.id.ServiceCIDR,
-		Metrics:     health.NewMetrics(),
+		Metrics:     p.metrics,
 		Address:     p.a.address(),
 		Kubelet: &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return toKubelets(), nil },
 			RootCAs: p.a.pki.CA.Pool(), MinVersion: tls.VersionTLS12},
@@ -156,7 +158,9 @@ func (a *assembly) address() string {
 
 // client is an in-process client that shows a certificate: the same checks as for anybody else, without a socket.
 func (p *plane) client(show func() *tls.Certificate, agent string) *client.Client {
-	return client.New("https://"+p.a.address(), p.server.InProcessShowing(show), agent)
+	return client.New("https://"+p.a.address(), p.server.InProcessShowing(show), agent).Telling(func(method string, code int, took time.Duration) {
+		p.metrics.Called(p.a.address(), method, code, took)
+	})
 }
 
 // account is a client that acts as a service account of kube-system, by a certificate that lives in memory only.

@@ -70,12 +70,16 @@ func Needs[T client.Object](v *client.View[T]) Source {
 
 // Run runs the controllers until ctx ends. It refuses two writers of one thing.
 func Run(ctx context.Context, log *slog.Logger, controllers []Controller) error {
+	return runAll(ctx, log, controllers, nil)
+}
+
+func runAll(ctx context.Context, log *slog.Logger, controllers []Controller, m *Metrics) error {
 	if err := checkWriters(controllers); err != nil {
 		return err
 	}
 	return run.With(ctx, func(s *run.Scope) error {
 		for _, c := range controllers {
-			s.Go("controller "+c.Name, func(ctx context.Context) error { return c.run(ctx, log.With("controller", c.Name)) })
+			s.Go("controller "+c.Name, func(ctx context.Context) error { return c.run(ctx, log.With("controller", c.Name), m) })
 		}
 		return nil
 	})
@@ -94,8 +98,9 @@ func checkWriters(controllers []Controller) error {
 	return nil
 }
 
-func (c Controller) run(ctx context.Context, log *slog.Logger) error {
+func (c Controller) run(ctx context.Context, log *slog.Logger, m *Metrics) error {
 	q := newQueue()
+	m.follow(c.Name, q)
 	defer q.stop()
 	for _, s := range c.Sources {
 		if err := s.sync(ctx); err != nil {

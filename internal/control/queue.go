@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Key names the object that a controller brings in order. Namespace is empty for cluster-wide kinds.
@@ -23,18 +25,21 @@ func (k Key) String() string {
 type queue struct {
 	mu      sync.Mutex
 	ready   []Key
-	queued  map[Key]bool // in ready
-	working map[Key]bool
-	dirty   map[Key]bool // added while working
+	queued  map[Key]time.Time // in ready, since when
+	working map[Key]time.Time // since when
+	dirty   map[Key]bool      // added while working
 	fails   map[Key]int
 	later   delayed
 	waits   map[Key]*delay // in later
 	timer   *time.Timer
 	wake    chan struct{} // holds one token while ready is not empty
+
+	adds, retries  int64               // ever
+	waited, worked prometheus.Observer // told of durations in seconds; nil: nobody
 }
 
 func newQueue() *queue {
-	return &queue{queued: map[Key]bool{}, working: map[Key]bool{}, dirty: map[Key]bool{}, fails: map[Key]int{},
+	return &queue{queued: map[Key]time.Time{}, working: map[Key]time.Time{}, dirty: map[Key]bool{}, fails: map[Key]int{},
 		waits: map[Key]*delay{}, wake: make(chan struct{}, 1)}
 }
 
@@ -45,11 +50,14 @@ func (q *queue) add(k Key) {
 }
 
 func (q *queue) put(k Key) {
+	_, working := q.working[k]
+	_, queued := q.queued[k]
 	switch {
-	case q.working[k]:
+	case working:
 		q.dirty[k] = true
-	case !q.queued[k]:
-		q.queued[k] = true
+	case !queued:
+		q.adds++
+		q.queued[k] = time.Now()
 		q.ready = append(q.ready, k)
 		q.signal()
 	}
@@ -112,8 +120,10 @@ func (q *queue) get(ctx context.Context) (k Key, ok bool) {
 		if len(q.ready) > 0 {
 			k = q.ready[0]
 			q.ready = q.ready[1:]
+			now := time.Now()
+			observe(q.waited, now.Sub(q.queued[k]))
 			delete(q.queued, k)
-			q.working[k] = true
+			q.working[k] = now
 			if len(q.ready) > 0 {
 				q.signal()
 			}
@@ -129,10 +139,17 @@ func (q *queue) get(ctx context.Context) (k Key, ok bool) {
 	}
 }
 
+func observe(o prometheus.Observer, took time.Duration) {
+	if o != nil {
+		o.Observe(took.Seconds())
+	}
+}
+
 // done gives k back.
 func (q *queue) done(k Key) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	observe(q.worked, time.Since(q.working[k]))
 	delete(q.working, k)
 	if q.dirty[k] {
 		delete(q.dirty, k)
@@ -144,6 +161,7 @@ func (q *queue) done(k Key) {
 func (q *queue) failed(k Key) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.retries++
 	n := q.fails[k]
 	q.fails[k] = n + 1
 	return min(5*time.Millisecond<<min(n, 20), 5*time.Minute)

@@ -256,3 +256,12 @@ func unavailable(err error) bool {
 func toKV(kv *mvccpb.KeyValue) KV {
 	return KV{Key: string(kv.Key), Value: kv.Value, ModRevision: kv.ModRevision, CreateRevision: kv.CreateRevision, Lease: kv.Lease}
 }
+
+// Size is what the database file takes on the disk of the member asked first, in bytes.
+func (s *Etcd) Size(ctx context.Context) (int64, error) {
+	st, err := s.client.Maintenance.Status(ctx, s.keeper.endpoints()[0])
+	if err != nil {
+		return 0, err
+	}
+	return st.DbSize, nil
+}

@@ -131,6 +131,14 @@ func BenchmarkObserve(b *testing.B) {
 	}
 }
 
+func TestSizeClass(t *testing.T) {
+	for n, want := range map[int]int{0: 0, 1: 0, 1024: 0, 1025: 1, 2048: 1, 2049: 2, 128 << 10: 7, 128<<10 + 1: 8, 1 << 30: 8} {
+		if got := SizeClass(n); got != want {
+			t.Errorf("%d bytes: class %d, want %d", n, got, want)
+		}
+	}
+}
+
 func TestSLIs(t *testing.T) {
 	h := New([]Check{{Name: "etcd", Check: func(context.Context) error { return errors.New("gone") }}}, nil)
 	get(h, "/readyz")

@@ -42,6 +42,8 @@ type Metrics struct {
 	mutating prometheus.Gauge
 	guards
 	stored
+	handshakes prometheus.Counter
+	calls      *calls
 
 	mu     sync.RWMutex
 	series map[Request]*series // by the labels: Bytes and Took are zero
@@ -72,7 +74,8 @@ func NewMetrics() *Metrics {
 		long:     gauge("apiserver_longrunning_requests", "Long-running requests that are being served.", serviceLabels...),
 		ended: counter("apiserver_request_terminations_total", "Requests that the server ended before they were done.",
 			append([]string{"code"}, serviceLabels...)...),
-		guards: newGuards(), stored: newStored(),
+		guards: newGuards(), stored: newStored(), calls: newCalls(),
+		handshakes: prometheus.NewCounter(prometheus.CounterOpts{Name: "apiserver_tls_handshake_errors_total", Help: "Connections that ended in their TLS handshake."}),
 	}
 	m.readOnly, m.mutating = m.inflight.WithLabelValues("readOnly"), m.inflight.WithLabelValues("mutating")
 	build := gauge("kubernetes_build_info", "The build that runs; the value is always 1.",
@@ -81,7 +84,7 @@ func NewMetrics() *Metrics {
 	build.WithLabelValues(i.Major, i.Minor, i.GitVersion, i.GitCommit, i.GitTreeState, i.BuildDate, i.GoVersion, i.Compiler, i.Platform).Set(1)
 	versions := gauge("version_info", "The version that runs and those that it acts as; the value is always 1.", "binary", "component", "emulation", "min_compat")
 	versions.WithLabelValues(release(), "kube", i.Major+"."+i.Minor, i.MinCompatibilityMajor+"."+i.MinCompatibilityMinor).Set(1)
-	m.registry.MustRegister(m.total, m.took, m.sli, m.size, m.inflight, m.long, m.ended, build, versions)
+	m.registry.MustRegister(m.total, m.took, m.sli, m.size, m.inflight, m.long, m.ended, build, versions, m.handshakes, m.calls.requests, m.calls.took, features{})
 	m.registry.MustRegister(m.guards.all()...)
 	m.registry.MustRegister(m.stored.all()...)
 	return m

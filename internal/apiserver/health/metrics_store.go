@@ -1,6 +1,7 @@
 package health
 
 import (
+	"math/bits"
 	"sync"
 	"time"
 
@@ -60,8 +61,32 @@ type Stock struct {
 	Objects                  int
 	Revision                 int64
 	Sent                     int64  // watch events over connections
+	SentBytes                int64  // their bytes
+	Sizes                    Sizes  // and how many were up to which size
+	Ended                    int64  // watchers that were too slow
 	Deprecated               bool   // somebody has asked for this version, which is deprecated
 	Removed                  string // release that has it no more, "" where there is none yet
+}
+
+// Sizes counts events by their size: up to 1 KiB, 2 KiB and so on to 128 KiB, and larger.
+type Sizes [sizeClasses + 1]int64
+
+const (
+	sizeClasses   = 8
+	smallestClass = 1 << 10
+)
+
+// SizeClass is the place in Sizes of an event of n bytes.
+func SizeClass(n int) int { return min(bits.Len(uint(max(n-1, 0)/smallestClass)), sizeClasses) }
+
+// cumulated are the buckets of a histogram, and the count of all.
+func (s *Sizes) cumulated() (buckets map[float64]uint64, all uint64) {
+	buckets = make(map[float64]uint64, sizeClasses)
+	for i := range sizeClasses {
+		all += uint64(s[i])
+		buckets[float64(int(smallestClass)<<i)] = all
+	}
+	return buckets, all + uint64(s[sizeClasses])
 }
 
 // Follow has /metrics ask stocks, each time somebody looks.
@@ -78,12 +103,14 @@ var (
 	objects    = prometheus.NewDesc("apiserver_resource_objects", "Objects that are stored, by resource.", []string{"group", "resource"}, nil)
 	revision   = prometheus.NewDesc("apiserver_watch_cache_resource_version", "The revision that the watch cache has come to, by resource.", []string{"group", "resource"}, nil)
 	sent       = prometheus.NewDesc("apiserver_watch_events_total", "Events sent to watchers, by resource and version.", []string{"group", "version", "resource"}, nil)
+	sizes      = prometheus.NewDesc("apiserver_watch_events_sizes", "Sizes of events sent to watchers, in bytes, by resource and version.", []string{"group", "version", "resource"}, nil)
+	ended      = prometheus.NewDesc("apiserver_terminated_watchers_total", "Watchers that were ended because they were too slow, by resource.", []string{"group", "resource"}, nil)
 	deprecated = prometheus.NewDesc("apiserver_requested_deprecated_apis", "Deprecated versions that somebody has asked for.", []string{"group", "version", "resource", "subresource", "removed_release"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (follower) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{objects, revision, sent, deprecated} {
+	for _, d := range []*prometheus.Desc{objects, revision, sent, sizes, ended, deprecated} {
 		c <- d
 	}
 }
@@ -97,6 +124,11 @@ func (f follower) Collect(c chan<- prometheus.Metric) {
 		}
 		if s.Sent > 0 {
 			c <- prometheus.MustNewConstMetric(sent, prometheus.CounterValue, float64(s.Sent), s.Group, s.Version, s.Resource)
+			buckets, all := s.Sizes.cumulated()
+			c <- prometheus.MustNewConstHistogram(sizes, all, float64(s.SentBytes), buckets, s.Group, s.Version, s.Resource)
+		}
+		if s.Ended > 0 {
+			c <- prometheus.MustNewConstMetric(ended, prometheus.CounterValue, float64(s.Ended), s.Group, s.Resource)
 		}
 		if s.Deprecated {
 			c <- prometheus.MustNewConstMetric(deprecated, prometheus.GaugeValue, 1, s.Group, s.Version, s.Resource, "", s.Removed)
