@@ -32,7 +32,9 @@ func (c *call) deleteCollection() error {
 			return err
 		}
 	}
-	p.meta = metav1.ListMeta{ResourceVersion: p.meta.ResourceVersion}
+	if lo.Limit == 0 { // there is no rest
+		p.meta = metav1.ListMeta{ResourceVersion: p.meta.ResourceVersion}
+	}
 	return c.answerList(p)
 }
 

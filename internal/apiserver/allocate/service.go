@@ -98,7 +98,7 @@ func inheritPorts(s, old *corev1.Service) {
 // Families fills ipFamilyPolicy and ipFamilies for a cluster that has the one family own. Errors are Invalid.
 func Families(s, old *corev1.Service, own corev1.IPFamily) error {
 	spec := &s.Spec
-	if spec.Type == corev1.ServiceTypeExternalName {
+	if spec.Type == corev1.ServiceTypeExternalName || sameDual(s, old) {
 		return nil
 	}
 	headless := spec.ClusterIP == corev1.ClusterIPNone && len(spec.Selector) == 0
@@ -115,6 +115,8 @@ func Families(s, old *corev1.Service, own corev1.IPFamily) error {
 	var errs field.ErrorList
 	if *spec.IPFamilyPolicy == corev1.IPFamilyPolicySingleStack {
 		errs = single(s, old)
+	} else if old != nil {
+		errs = reduced(spec, &old.Spec)
 	}
 	for i, ip := range spec.ClusterIPs {
 		if ip == corev1.ClusterIPNone {
@@ -169,6 +171,25 @@ func single(s, old *corev1.Service) field.ErrorList {
 	}
 	if len(spec.IPFamilies) == 2 {
 		errs = append(errs, field.Invalid(path, *spec.IPFamilyPolicy, "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"))
+	}
+	return errs
+}
+
+// sameDual says whether an update leaves alone a Service that would like two addresses: it keeps what it has got.
+func sameDual(s, old *corev1.Service) bool {
+	prefers := func(p *corev1.IPFamilyPolicy) bool { return p != nil && *p == corev1.IPFamilyPolicyPreferDualStack }
+	return old != nil && s.Spec.Type == old.Spec.Type && prefers(s.Spec.IPFamilyPolicy) && (old.Spec.IPFamilyPolicy == nil || prefers(old.Spec.IPFamilyPolicy)) &&
+		slices.Equal(s.Spec.ClusterIPs, old.Spec.ClusterIPs) && slices.Equal(s.Spec.IPFamilies, old.Spec.IPFamilies)
+}
+
+// reduced tells who gives up a second address or family without saying that one is enough.
+func reduced(spec, old *corev1.ServiceSpec) (errs field.ErrorList) {
+	path := field.NewPath("spec", "ipFamilyPolicy")
+	if n := len(spec.ClusterIPs); n > 0 && n < len(old.ClusterIPs) {
+		errs = append(errs, field.Invalid(path, *spec.IPFamilyPolicy, "must be 'SingleStack' to release the secondary cluster IP"))
+	}
+	if n := len(spec.IPFamilies); n > 0 && n < len(old.IPFamilies) {
+		errs = append(errs, field.Invalid(path, *spec.IPFamilyPolicy, "must be 'SingleStack' to release the secondary IP family"))
 	}
 	return errs
 }
