@@ -87,6 +87,33 @@ var devices = []check{
 		r.sh("echo $THING", func(c *api.ContainerConfig) { c.Annotations["cdi.k8s.io/plugin"] = named })
 		r.sh("true", func(c *api.ContainerConfig) { c.CDIDevices = []*api.CDIDevice{{Name: vendor + "=other"}} })
 	}, "one log\ncharacter special file 1 b\nwrite\nof the node\nno\nlog\ncreate: refused\n"},
+	{"hooks of a CDI device after start and end", func(r *run) {
+		vendor, mark := fmt.Sprintf("vendor.example/late-%s", r.name), filepath.Join(r.dir, "late")
+		hook := func(name string) map[string]any {
+			return map[string]any{"hookName": name, "path": "/bin/busybox", "args": []string{"sh", "-c", "cat >" + mark + "-" + name}}
+		}
+		text := plainJSON(map[string]any{"cdiVersion": "0.6.0", "kind": vendor, "devices": []any{map[string]any{"name": "x", "containerEdits": map[string]any{
+			"hooks": []any{hook("poststart"), hook("poststop")}}}}})
+		r.must("specification", os.WriteFile(filepath.Join(cdiDir, r.name+"-late.json"), text, 0o644))
+		pod, pc := r.pod(nil)
+		c := r.shell("exec sleep 1000")
+		c.CDIDevices = []*api.CDIDevice{{Name: vendor + "=x"}}
+		made, err := r.CreateContainer(r.ctx, &api.CreateContainerRequest{PodSandboxId: pod, Config: c, SandboxConfig: pc})
+		r.must("create", err)
+		id := made.ContainerId
+		_, err = r.StartContainer(r.ctx, &api.StartContainerRequest{ContainerId: id})
+		r.must("start", err)
+		state, err := os.ReadFile(mark + "-poststart")
+		r.must("after the start", err)
+		r.say("after the start the hook was told the container: %t", strings.Contains(string(state), id))
+		_, err = r.StopContainer(r.ctx, &api.StopContainerRequest{ContainerId: id})
+		r.must("stop", err)
+		_, err = r.RemoveContainer(r.ctx, &api.RemoveContainerRequest{ContainerId: id})
+		r.must("remove", err)
+		state, err = os.ReadFile(mark + "-poststop")
+		r.must("after the end", err)
+		r.say("after the end too: %t", strings.Contains(string(state), id))
+	}, "after the start the hook was told the container: true\nafter the end too: true\n"},
 	{"the hook of a CDI device", func(r *run) {
 		vendor, mark := fmt.Sprintf("vendor.example/hook-%s", r.name), filepath.Join(r.dir, "hooked")
 		text := plainJSON(map[string]any{"cdiVersion": "0.6.0", "kind": vendor, "devices": []any{map[string]any{"name": "x", "containerEdits": map[string]any{
