@@ -24,6 +24,9 @@ const (
 	startOver   = 6 * time.Second  // the soonest that everything is behind it that a start runs through
 )
 
+// leftOver is how much the start must have left free for a collection to pay.
+const leftOver = 4 << 20
+
 const (
 	liveBytes = "/gc/heap/live:bytes" // found in use by the last collection
 	freeBytes = "/memory/classes/heap/free:bytes"
@@ -63,6 +66,10 @@ func KeepMemory(ctx context.Context) error {
 			if time.Since(busy) < settle { // on a slow machine, or with much to load
 				started.Reset(settle)
 				continue
+			}
+			if bytes(freeBytes) > leftOver {
+				debug.FreeOSMemory()
+				returned = time.Now()
 			}
 			_ = forgetProgram() // what cannot be given back stays, which costs memory and nothing else
 		case <-ctx.Done():

@@ -89,6 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Etcd, error) {
 			cfg.Log.Debug("the database's pages stay mapped", "err", err)
 		}
 	}
+	s.readThrough() // bbolt has the kernel map all of a file that is mostly holes
 	if err := s.listen(member, cfg.ListenClients); err != nil {
 		_ = s.Close()
 		return nil, err
