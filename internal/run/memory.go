@@ -11,15 +11,20 @@ import (
 
 // The room that the collector leaves free: as much as is in use, as Go does, but not more than maxRoom, or a quarter of
 // what is in use where that is more. Most of a large heap here are encoded objects, which the collector need not read,
-// so collecting more often costs little and saves what doubling would hold.
+// so collecting more often costs little and saves what doubling would hold. While collections follow each other closely a
+// small heap may grow to busyHeap in between: with so little in use, collecting at each doubling is a tenth of what a
+// busy server does. When the burst is over that is taken back.
 const (
 	maxRoom   = 32 << 20
+	busyHeap  = 128 << 20
 	usualRoom = 100 // percent
 	leastRoom = 25
+	busyMost  = 400
 )
 
 const (
 	settle      = 2 * time.Second  // after a collection with no other, a burst is over
+	soon        = time.Second      // collections so soon after each other are a burst
 	returnEvery = 20 * time.Second // giving memory back takes a collection
 	startOver   = 6 * time.Second  // the soonest that everything is behind it that a start runs through
 )
@@ -45,25 +50,31 @@ func KeepMemory(ctx context.Context) error {
 	now := usualRoom
 	look := time.NewTimer(time.Hour)
 	look.Stop()
-	var returned, busy time.Time
+	var returned, last time.Time
+	var busy bool
 	started := time.NewTimer(startOver)
 	defer started.Stop()
 	for {
-		if p := room(bytes(liveBytes)); p != now {
+		if p := room(bytes(liveBytes), busy); p != now {
 			now = p
 			debug.SetGCPercent(p)
 		}
 		select {
 		case <-collected:
-			busy = time.Now()
-			look.Reset(settle)
+			before := last
+			last = time.Now()
+			busy = busy || last.Sub(before) < soon
+			if look.Reset(settle); busy {
+				look.Reset(2 * settle)
+			}
 		case <-look.C:
+			busy = false
 			if excess(bytes(liveBytes), bytes(freeBytes)) && time.Since(returned) > returnEvery {
 				debug.FreeOSMemory()
 				returned = time.Now()
 			}
 		case <-started.C:
-			if time.Since(busy) < settle { // on a slow machine, or with much to load
+			if time.Since(last) < settle { // on a slow machine, or with much to load
 				started.Reset(settle)
 				continue
 			}
@@ -82,14 +93,17 @@ func KeepMemory(ctx context.Context) error {
 // a burst. The runtime gives it back by itself too, over minutes.
 func excess(live, free uint64) bool { return free > maxRoom+live/2 }
 
-// room is the collector's percentage for a heap of which so many bytes are in use, in steps of five: changing it stops
-// the program for a moment.
-func room(live uint64) int {
+// room is the collector's percentage for a heap of which so many bytes are in use, in steps: changing it stops the program
+// for a moment.
+func room(live uint64, busy bool) int {
 	if live == 0 {
 		return usualRoom
 	}
-	p := int(min(uint64(usualRoom), maxRoom*100/live)) / 5 * 5
-	return max(p, leastRoom)
+	p := max(int(min(uint64(usualRoom), maxRoom*100/live))/5*5, leastRoom)
+	if busy && live < busyHeap {
+		p = max(p, int(min(busyMost, (busyHeap-live)*100/live))/50*50)
+	}
+	return p
 }
 
 // bytes reads one metric of the runtime; 0 where a later Go has dropped it.

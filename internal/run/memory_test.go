@@ -11,9 +11,10 @@ func TestRoom(t *testing.T) {
 	for _, c := range []struct {
 		live uint64
 		want int
-	}{{0, 100}, {1 << 20, 100}, {32 << 20, 100}, {64 << 20, 50}, {100 << 20, 30}, {128 << 20, 25}, {10 << 30, 25}} {
-		if got := room(c.live); got != c.want {
-			t.Errorf("room(%d MiB) = %d %%, want %d", c.live>>20, got, c.want)
+		busy int
+	}{{0, 100, 100}, {1 << 20, 100, 400}, {25 << 20, 100, 400}, {32 << 20, 100, 300}, {64 << 20, 50, 100}, {100 << 20, 30, 30}, {128 << 20, 25, 25}, {10 << 30, 25, 25}} {
+		if got, busy := room(c.live, false), room(c.live, true); got != c.want || busy != c.busy {
+			t.Errorf("room(%d MiB) = %d %%, busy %d %%, want %d and %d", c.live>>20, got, busy, c.want, c.busy)
 		}
 	}
 }
