@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	exact "sigs.k8s.io/json"
 )
 
 // The media types that bodies come in and answers go out in.
@@ -162,6 +163,10 @@ func DecodeAs(want schema.GroupVersionKind, body []byte, media string, v FieldVa
 	if err != nil {
 		return nil, nil, apierrors.NewInternalError(err)
 	}
+	if media == JSON && plainJSON(want, body, into, v != Ignore) {
+		Default(into)
+		return into, nil, nil
+	}
 	obj, got, err := ser.Decode(body, &want, nil)
 	var warnings []string
 	if strict, ok := runtime.AsStrictDecodingError(err); ok && obj != nil {
@@ -180,6 +185,19 @@ func DecodeAs(want schema.GroupVersionKind, body []byte, media string, v FieldVa
 	}
 	Default(obj)
 	return obj, warnings, nil
+}
+
+// plainJSON reads a body that is of kind want and has nothing amiss, as nearly all have, in one go. The serializer reads it
+// once before, to see of what kind it is; where this says no, it has more to say.
+func plainJSON(want schema.GroupVersionKind, body []byte, into runtime.Object, strict bool) bool {
+	var amiss []error
+	var err error
+	if strict {
+		amiss, err = exact.UnmarshalStrict(body, into)
+	} else {
+		err = exact.UnmarshalCaseSensitivePreserveInts(body, into)
+	}
+	return err == nil && len(amiss) == 0 && into.GetObjectKind().GroupVersionKind() == want
 }
 
 // otherKind refuses a well-formed object of another kind or version: first what is no form of the kind at all.

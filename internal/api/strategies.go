@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -61,7 +60,7 @@ func selectable[T runtime.Object](f func(T) map[string]string) func(obj runtime.
 	}
 }
 
-func sameValue(a, b any) bool { return equality.Semantic.DeepEqual(a, b) }
+func sameValue(a, b any) bool { return Equal(a, b) }
 
 // bump raises the generation when the spec, or whatever a and b are, has changed.
 func bump(obj, old Object, a, b any) {

@@ -72,24 +72,3 @@ func TestTranscodedIsServed(t *testing.T) {
 		t.Errorf("light: %+v\nwhole: %+v", light, obj)
 	}
 }
-
-func TestLastFieldDiffers(t *testing.T) {
-	pod := func(name, message string) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.PodStatus{Message: message}}
-	}
-	for _, c := range []struct {
-		a, b api.Object
-		want bool
-	}{
-		{pod("a", "x"), pod("a", "x"), false},
-		{pod("a", "x"), pod("b", "x"), false}, // left to the library
-		{pod("a", "x"), pod("a", "y"), true},
-		{pod("a", "x"), &corev1.Node{}, false},
-		{&corev1.ConfigMap{BinaryData: map[string][]byte{}}, &corev1.ConfigMap{}, false}, // as good as the same
-		{&corev1.ConfigMap{BinaryData: map[string][]byte{"a": nil}}, &corev1.ConfigMap{}, true},
-	} {
-		if got := lastFieldDiffers(c.a, c.b); got != c.want {
-			t.Errorf("%T and %T: %v", c.a, c.b, got)
-		}
-	}
-}

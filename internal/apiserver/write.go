@@ -251,9 +251,7 @@ func (c *call) prepareUpdate(obj api.Object, cur *state, o writeOptions) (api.Ob
 	next, warned, err := c.res.BeforeUpdate(c.ctx(), q, obj, copyOf(cur.obj))
 	if err == nil {
 		c.warn.add(warned...)
-		next, err = keepTimes(c.ctx(), next, cur.obj)
-	}
-	if err == nil && c.s.sec.Admission != nil {
+		keepTimes(next, cur.obj)
 		err = c.vet(c.attributes(admission.Update, next, cur.obj, o.options, o.dryRun))
 	}
 	if err != nil {

@@ -1,17 +1,11 @@
 package apiserver
 
 import (
-	"context"
-	"reflect"
-
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/apiserver/pkg/endpoints/handlers/fieldmanager"
 
-	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
 	"minato.dev/minato/internal/cache"
 )
@@ -56,32 +50,6 @@ func (r *resource) asCached(st *state) *cache.Object {
 	m := st.obj.(metav1.Object)
 	return cache.Lone(r.Key(m.GetNamespace(), m.GetName()), cache.Meta{Namespace: m.GetNamespace(), Name: m.GetName(), UID: string(m.GetUID()),
 		Labels: m.GetLabels()}, st.revision, st.value)
-}
-
-// keepTimes leaves the times of field management alone where nothing else has changed. The library compares whole objects,
-// in the order of their fields; what most writes change is among the last.
-func keepTimes(ctx context.Context, obj, old api.Object) (api.Object, error) {
-	if lastFieldDiffers(obj, old) {
-		return obj, nil
-	}
-	out, err := fieldmanager.IgnoreManagedFieldsTimestampsTransformer(ctx, obj, old)
-	if err != nil {
-		return nil, err
-	}
-	return out.(api.Object), nil
-}
-
-// lastFieldDiffers says whether the last field of two objects of one type, such as the status, is another.
-func lastFieldDiffers(a, b api.Object) bool {
-	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
-	if x.Type() != y.Type() || x.Kind() != reflect.Pointer || x.Elem().Kind() != reflect.Struct {
-		return false
-	}
-	last := x.Elem().NumField() - 1
-	if last < 0 || x.Elem().Type().Field(last).Anonymous {
-		return false
-	}
-	return !apiequality.Semantic.DeepEqual(x.Elem().Field(last).Addr().Interface(), y.Elem().Field(last).Addr().Interface())
 }
 
 func needsVersion(gr schema.GroupResource, name string) error {
