@@ -25,7 +25,9 @@ func TestEqual(t *testing.T) {
 		func(at *metav1.Time, c randfill.Continue) {
 			*at = metav1.Time{Time: time.Unix(int64(c.Intn(2)), 0).In([]*time.Location{time.UTC, time.Local}[c.Intn(2)])}
 		},
-		func(at *metav1.MicroTime, c randfill.Continue) { *at = metav1.MicroTime{Time: time.Unix(int64(c.Intn(2)), 5)} },
+		func(at *metav1.MicroTime, c randfill.Continue) {
+			*at = metav1.MicroTime{Time: time.Unix(int64(c.Intn(2)), 5)}
+		},
 		func(f *metav1.FieldsV1, c randfill.Continue) {
 			*f = *metav1.NewFieldsV1([]string{"", "{}", `{"f:a":{}}`}[c.Intn(3)])
 		},

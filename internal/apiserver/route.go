@@ -110,15 +110,34 @@ func (c *call) verb() (func(*call) error, error) {
 	if !c.res.Can(known) {
 		return nil, methodNotAllowed()
 	}
-	verbs := map[string]func(*call) error{"get": (*call).get, "list": (*call).list, "watch": (*call).watch, "create": (*call).create,
-		"update": (*call).update, "patch": (*call).patch, "delete": (*call).delete, "deletecollection": (*call).deleteCollection}
 	if name == "watch" {
-		return verbs[name], nil
+		return (*call).watch, nil
 	}
-	if verbs[name] == nil {
-		return nil, methodNotAllowed()
+	if verb := verbOf(name); verb != nil {
+		return c.choose(verb)
 	}
-	return c.choose(verbs[name])
+	return nil, methodNotAllowed()
+}
+
+// verbOf is what answers a verb on objects themselves, nil for none. It stands in no map, which each request would make.
+func verbOf(name string) func(*call) error {
+	switch name {
+	case "get":
+		return (*call).get
+	case "list":
+		return (*call).list
+	case "create":
+		return (*call).create
+	case "update":
+		return (*call).update
+	case "patch":
+		return (*call).patch
+	case "delete":
+		return (*call).delete
+	case "deletecollection":
+		return (*call).deleteCollection
+	}
+	return nil
 }
 
 // routable checks what upstream's router asks of a request before its verb runs.

@@ -52,6 +52,9 @@ func list[T runtime.Object](ctx context.Context, o Objects, gr schema.GroupResou
 // await is read for an object that another part is about to make: it tries again, with growing pauses, until within
 // has passed.
 func await[T runtime.Object](ctx context.Context, o Objects, gr schema.GroupResource, namespace, name string, within time.Duration) (T, error) {
+	if t, err := read[T](ctx, o, gr, namespace, name); !apierrors.IsNotFound(err) {
+		return t, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for pause := 5 * time.Millisecond; ; pause *= 2 {

@@ -1,7 +1,9 @@
 package health
 
 import (
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +16,14 @@ type guards struct {
 	expiry        prometheus.Histogram
 	users         *prometheus.CounterVec
 	admission     *prometheus.HistogramVec
+	known         *sync.Map // what has been looked up: users by name, steps of admission by step
 	vecs          []prometheus.Collector
+}
+
+// A step is one of admission.
+type step struct {
+	kind, operation string
+	rejected        bool
 }
 
 // An outcome is how often a guard said one thing, and after how long.
@@ -29,7 +38,7 @@ func newGuards() guards {
 		histogram("authentication_duration_seconds", "How long it took to find out who asks, in seconds.", quick, "result")
 	judged, judgedFor := counter("authorization_attempts_total", "Questions whether somebody may, by result.", "result"),
 		histogram("authorization_duration_seconds", "How long it took to know whether somebody may, in seconds.", quick, "result")
-	g := guards{authenticated: map[string]outcome{}, authorized: map[string]outcome{},
+	g := guards{authenticated: map[string]outcome{}, authorized: map[string]outcome{}, known: new(sync.Map),
 		users: counter("authenticated_user_requests", "Requests of users who are known, by user; all but a few are other.", "username"),
 		expiry: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "apiserver_client_certificate_expiration_seconds",
 			Help:    "How long the certificates that clients show will still be valid, in seconds.",
@@ -75,7 +84,12 @@ func (m *Metrics) Authenticated(result, user string, took time.Duration) {
 	}
 	m.authenticated[result].observe(took)
 	if user != "" {
-		m.users.WithLabelValues(named(user)).Inc()
+		name := named(user)
+		c, ok := m.known.Load(name)
+		if !ok {
+			c, _ = m.known.LoadOrStore(name, m.users.WithLabelValues(name))
+		}
+		c.(prometheus.Counter).Inc()
 	}
 }
 
@@ -93,14 +107,15 @@ func (m *Metrics) Authorized(result string, took time.Duration) {
 	}
 }
 
-// Admitted counts one step of admission: step is admit or validate.
-func (m *Metrics) Admitted(step, operation string, rejected bool, took time.Duration) {
+// Admitted counts one step of admission: kind is admit or validate.
+func (m *Metrics) Admitted(kind, operation string, rejected bool, took time.Duration) {
 	if m == nil {
 		return
 	}
-	no := "false"
-	if rejected {
-		no = "true"
+	at := step{kind, operation, rejected}
+	o, ok := m.known.Load(at)
+	if !ok {
+		o, _ = m.known.LoadOrStore(at, m.admission.WithLabelValues(kind, operation, strconv.FormatBool(rejected)))
 	}
-	m.admission.WithLabelValues(step, operation, no).Observe(took.Seconds())
+	o.(prometheus.Observer).Observe(took.Seconds())
 }
