@@ -42,6 +42,9 @@ func (s *Store) partialWriter(d ocispec.Descriptor) (w *blobWriter, have int64, 
 	} else if err == nil {
 		have = st.Size()
 	}
+	if err == nil {
+		err = roomFor(int(f.Fd()), d.Size-have)
+	}
 	if err != nil {
 		s.arrived(d.Digest)
 		return nil, 0, errors.Join(err, f.Close())

@@ -28,8 +28,9 @@ const (
 // untar writes one layer's archive into a directory that overlayfs can mount. All names are resolved by the kernel
 // inside the root (openat2), so that neither ".." nor a symbolic link of the archive leads out of it.
 type untar struct {
-	root *os.File
-	buf  []byte
+	unlooked int64 // bytes written since the disk was looked at
+	root     *os.File
+	buf      []byte
 
 	parentName string // the parent directory opened last, of which most entries need the same again
 	parent     int

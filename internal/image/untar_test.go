@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 )
 
@@ -160,6 +161,36 @@ func TestUntarRefusesWhatCannotFit(t *testing.T) {
 	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
+}
+
+// TestBombsLeaveRoom: an archive of a few KiB that holds more than the disk, in small files and in large ones, or says so,
+// ends while there is still room for others, and nothing of it stays.
+func TestBombsLeaveRoom(t *testing.T) {
+	dir := t.TempDir()
+	ok(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"))
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	s, err := Open(Config{Dir: dir})
+	ok(t, err)
+	for what, size := range map[string]int{"small": 100 << 10, "large": 3 << 20} {
+		var files []entry
+		for n := 0; n < 40<<20; n += size {
+			files = append(files, file(fmt.Sprint("f", n), strings.Repeat("\x00", size)))
+		}
+		_, err := s.Load(t.Context(), bytes.NewReader(build(t, nil, gz, layer(t, files...)).ociArchive(t, "")), LoadOptions{})
+		if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "are kept free") {
+			t.Errorf("%s files: %v", what, err)
+		}
+		if left := tree(t, dir); left != "" {
+			t.Errorf("%s files left: %s", what, left)
+		}
+	}
+	m := build(t, nil, gz, layer(t, file("a", "1")))
+	big := build(t, func(_ *ocispec.Image, x *ocispec.Manifest) { x.Layers[0].Size = 1 << 40 }, gz, layer(t, file("a", "1")))
+	addr := fake(t, map[string]*made{"a:1": big, "b:1": m}, nil)
+	_, err = s.Pull(t.Context(), PullRequest{Ref: addr + "/a:1"})
+	wantError(t, err, "are kept free")
+	_, err = s.Pull(t.Context(), PullRequest{Ref: addr + "/b:1"})
+	ok(t, err)
 }
 
 func TestBrokenArchives(t *testing.T) {
