@@ -54,25 +54,25 @@ func open(ctx context.Context, p build.Place, told func(why string)) (e *engine,
 	}
 	e.vault = v
 	e.closes = append(e.closes, v.close)
-	ctl, err := e.controller(ctx)
+	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
 	}
-	return e, e.connect(ctx, ctl)
+	ctl, err := e.controller(ctx, sessions)
+	if err != nil {
+		return nil, err
+	}
+	return e, e.connect(ctx, ctl, sessions)
 }
 
 // controller wires BuildKit together as its daemon does, with our executor, our images and nothing remote.
-func (e *engine) controller(ctx context.Context) (*control.Controller, error) {
+func (e *engine) controller(ctx context.Context, sessions *session.Manager) (*control.Controller, error) {
 	w, err := e.worker(ctx)
 	if err != nil {
 		return nil, err
 	}
 	workers := &worker.Controller{}
 	if err := workers.Add(w); err != nil {
-		return nil, err
-	}
-	sessions, err := session.NewManager()
-	if err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(e.vault.db("cache.db"))
@@ -106,7 +106,7 @@ func (e *engine) controller(ctx context.Context) (*control.Controller, error) {
 }
 
 // connect serves the controller in process and dials it.
-func (e *engine) connect(ctx context.Context, ctl *control.Controller) error {
+func (e *engine) connect(ctx context.Context, ctl *control.Controller, sessions *session.Manager) error {
 	lis := bufconn.Listen(1 << 20)
 	srv := grpc.NewServer(grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor), grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor))
@@ -114,7 +114,8 @@ func (e *engine) connect(ctx context.Context, ctl *control.Controller) error {
 	scope := run.NewScope(context.WithoutCancel(ctx)) // until close: a build that is interrupted still ends in order
 	scope.Go("serve", func(context.Context) error { return srv.Serve(lis) })
 	e.closes = append(e.closes, func() error { srv.Stop(); return scope.Wait() })
-	c, err := client.New(ctx, "", client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
+	c, err := client.New(ctx, "", client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
+		client.WithSessionDialer(sessionDialer(scope, sessions)))
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
