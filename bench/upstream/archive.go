@@ -6,21 +6,27 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 )
 
-// archive writes an image whose only file, /run, is a static program, in the form of `docker save`.
-func archive(w *tar.Writer, name string, program []byte) error {
+// archive writes an image whose only file, /run, is a static program.
+func archive(out io.Writer, name string, program []byte) error {
+	return Archive(out, name, func(w *tar.Writer) error { return file(w, "run", program, 0o755) }, "/run")
+}
+
+// Archive writes an image with one layer, which fill fills, in the form of `docker save`.
+func Archive(out io.Writer, name string, fill func(*tar.Writer) error, entrypoint ...string) error {
 	var layer bytes.Buffer
-	lw := tar.NewWriter(&layer)
-	if err := file(lw, "run", program, 0o755); err != nil {
+	w, lw := tar.NewWriter(out), tar.NewWriter(&layer)
+	if err := fill(lw); err != nil {
 		return err
 	}
 	if err := lw.Close(); err != nil {
 		return err
 	}
 	config, err := json.Marshal(map[string]any{
-		"architecture": runtime.GOARCH, "os": "linux", "config": map[string]any{"Entrypoint": []string{"/run"}},
+		"architecture": runtime.GOARCH, "os": "linux", "config": map[string]any{"Entrypoint": entrypoint},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer.Bytes()))}},
 	})
 	if err != nil {

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
@@ -197,7 +196,7 @@ func (c *Cluster) importImage(ctx context.Context, name, program string) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	if err := archive(tar.NewWriter(f), name, binary); err != nil {
+	if err := archive(f, name, binary); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	if err := f.Close(); err != nil {

@@ -22,7 +22,10 @@ func (c *Cluster) StartRuntime(ctx context.Context, cni, archive string) (socket
 	return c.socket(), nil
 }
 
-// Import gives the runtime that StartRuntime started one more archive of an image.
+// Import gives the runtime, which has been started, an image from an archive.
 func (c *Cluster) Import(ctx context.Context, archive string) error {
+	if err := c.awaitContainerd(ctx); err != nil {
+		return err
+	}
 	return c.ctr(ctx, "images", "import", archive)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,13 @@ type eyewitness struct {
 	seen   map[string][]int64 // revisions of each object, in the order in which they were told
 	known  map[string]bool    // objects that exist
 	faults []string
+	breaks []string // of watches
+}
+
+func (w *eyewitness) broken(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.breaks = append(w.breaks, err.Error())
 }
 
 func (w *eyewitness) tell(what string, obj any, known bool) {
@@ -65,8 +73,36 @@ func (w *eyewitness) at(name string, rev int64) bool {
 	return len(seen) > 0 && seen[len(seen)-1] >= rev
 }
 
-// TestInformersThroughCrashes writes while the server is killed again and again. client-go's informers, which may list
-// anew after a broken watch, must be told in order, never twice, and end at what was acknowledged last of each object.
+// doorkeeper sees what an informer asks.
+type doorkeeper struct {
+	http.RoundTripper
+	mu      sync.Mutex
+	lists   []string // requests for the whole state
+	watches int      // taken up at a revision, and answered
+	refused []string // watches that were not
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d *doorkeeper) RoundTrip(r *http.Request) (*http.Response, error) {
+	q := r.URL.Query()
+	resp, err := d.RoundTripper.RoundTrip(r)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case err != nil: // it is down
+	case q.Get("watch") == "" || q.Get("sendInitialEvents") == "true":
+		d.lists = append(d.lists, r.URL.RawQuery)
+	case resp.StatusCode == http.StatusOK:
+		d.watches++
+	case resp.StatusCode == http.StatusGone:
+		d.refused = append(d.refused, r.URL.RawQuery)
+	}
+	return resp, err
+}
+
+// TestInformersThroughCrashes writes while the server is killed again and again. Its history survives that, as etcd's does, so
+// client-go's informers take up their watches where they broke, without listing anew: they must be told of each acknowledged write
+// once and in order.
 func TestInformersThroughCrashes(t *testing.T) {
 	c, err := measure.NewCluster(t.Context(), "../../bin/minato", "informer")
 	if err != nil {
@@ -80,11 +116,12 @@ func TestInformersThroughCrashes(t *testing.T) {
 	if err := measure.Output(c.Up(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	clients := clientOf(t, c)
+	clients, door := clientOf(t, c, nil), &doorkeeper{}
+	watcher := clientOf(t, c, func(rt http.RoundTripper) http.RoundTripper { door.RoundTripper = rt; return door })
 	w := &eyewitness{seen: map[string][]int64{}, known: map[string]bool{}}
 	watching, stop := context.WithCancel(t.Context())
 	defer stop()
-	factory := informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithNamespace("default"),
+	factory := informers.NewSharedInformerFactoryWithOptions(watcher, 0, informers.WithNamespace("default"),
 		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = "written" }))
 	informer := factory.Core().V1().ConfigMaps().Informer()
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -98,6 +135,9 @@ func TestInformersThroughCrashes(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { w.broken(err) }); err != nil {
+		t.Fatal(err)
+	}
 	factory.Start(watching.Done())
 	factory.WaitForCacheSync(watching.Done())
 	writing, quiet := context.WithCancel(t.Context())
@@ -107,7 +147,7 @@ func TestInformersThroughCrashes(t *testing.T) {
 		acknowledged[i] = map[string][]int64{}
 		writers.Go(func() { write(writing, clients, i, acknowledged[i]) })
 	}
-	for range 3 {
+	for range kills {
 		wait(t, time.Second)
 		kill(t, c.DataDir)
 		if err := measure.Output(c.Up(t.Context())); err != nil {
@@ -129,7 +169,13 @@ func TestInformersThroughCrashes(t *testing.T) {
 	stop()
 	factory.Shutdown()
 	check(t, w, acknowledged, exists, last)
+	if len(door.lists) != 1 || len(door.refused) > 0 || door.watches < kills {
+		t.Errorf("%d watches were taken up after %d kills; the informer listed by %q and was refused %q; its watches broke by %q", door.watches, kills, door.lists, door.refused, w.breaks)
+	}
 }
+
+// kills is how often the server dies.
+const kills = 3
 
 // wait lets the writers write.
 func wait(t *testing.T, d time.Duration) {
@@ -139,12 +185,13 @@ func wait(t *testing.T, d time.Duration) {
 	}
 }
 
-func clientOf(t *testing.T, c *measure.Cluster) *kubernetes.Clientset {
+func clientOf(t *testing.T, c *measure.Cluster, wrap func(http.RoundTripper) http.RoundTripper) *kubernetes.Clientset {
 	cfg, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.DataDir, "admin.kubeconfig"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Dial, cfg.QPS, cfg.Burst = c.Net.DialContext, 1000, 1000
+	cfg.WrapTransport = wrap
 	clients, err := kubernetes.NewForConfig(rest.AddUserAgent(cfg, "informer-test"))
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +270,15 @@ func fence(t *testing.T, c *kubernetes.Clientset, w *eyewitness) int64 {
 	return revisionOf(cm)
 }
 
+func count(list []int64, x int64) (n int) {
+	for _, y := range list {
+		if x == y {
+			n++
+		}
+	}
+	return n
+}
+
 func check(t *testing.T, w *eyewitness, acknowledged []map[string][]int64, exists map[string]int64, last int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -236,6 +292,11 @@ func check(t *testing.T, w *eyewitness, acknowledged []map[string][]int64, exist
 			writes += len(revs)
 			last := revs[len(revs)-1]
 			deleted := exists[name] == 0
+			for _, rev := range revs {
+				if n := count(w.seen[name], rev); n != 1 {
+					t.Errorf("revision %d of %s was acknowledged and told %d times: %v", rev, name, n, w.seen[name])
+				}
+			}
 			if !deleted && (!w.known[name] || w.last(name) < last) || deleted && w.known[name] {
 				t.Errorf("%s was acknowledged at %v and is at %d; the informer told of %v", name, revs, exists[name], w.seen[name])
 			}

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"minato.dev/minato/bench/measure"
 	"minato.dev/minato/internal/pki"
 )
 
@@ -30,8 +31,10 @@ const commandPatience = 30 * time.Second
 
 // A terminal is where one side's commands are run.
 type terminal struct {
-	dir string // home, kubeconfig and the files that commands name
-	env []string
+	dir  string // home, kubeconfig and the files that commands name
+	env  []string
+	net  *measure.Netns // where commands are run; nil: here
+	node string         // name of the cluster's node, where it has one
 }
 
 // commands runs kubectl/everyday.txt against both sides with the kubectl of PATH and the one that is built here, and
@@ -67,25 +70,31 @@ func commands(t *testing.T, p *Pair, b *Both) {
 		theirs := newTerminal(t, program, which.ns, b.Upstream.PKI(), "https://"+relay.Addr())
 		for line := range strings.Lines(string(story)) {
 			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-				p.command(which.ns, line, ours, theirs)
+				p.command("kubectl/"+which.ns, line, ours, theirs)
 			}
 		}
 	}
 }
 
 func newTerminal(t *testing.T, program, ns string, bundle *pki.Bundle, server string) *terminal {
-	x := &terminal{dir: t.TempDir()}
 	config := bundle.AdminKubeconfig("cluster", server)
 	config.Namespace = ns
-	files, err := fs.Sub(kubectlStory, "kubectl/files")
-	err = errors.Join(err, config.WriteFile(filepath.Join(x.dir, "kubeconfig")), os.Mkdir(filepath.Join(x.dir, "bin"), 0o755),
-		os.Symlink(program, filepath.Join(x.dir, "bin/kubectl")), os.CopyFS(filepath.Join(x.dir, "files"), files))
-	if err != nil {
+	x, err := bareTerminal(t, program, ns)
+	if err = errors.Join(err, config.WriteFile(filepath.Join(x.dir, "kubeconfig"))); err != nil {
 		t.Fatal(err)
 	}
+	return x
+}
+
+// bareTerminal has everything but a kubeconfig.
+func bareTerminal(t *testing.T, program, ns string) (*terminal, error) {
+	x := &terminal{dir: t.TempDir()}
+	files, err := fs.Sub(kubectlStory, "kubectl/files")
+	err = errors.Join(err, os.Mkdir(filepath.Join(x.dir, "bin"), 0o755),
+		os.Symlink(program, filepath.Join(x.dir, "bin/kubectl")), os.CopyFS(filepath.Join(x.dir, "files"), files))
 	x.env = []string{"HOME=" + x.dir, "KUBECONFIG=" + filepath.Join(x.dir, "kubeconfig"), "PATH=" + filepath.Join(x.dir, "bin") + ":/usr/bin:/bin",
 		"NS=" + ns, "TZ=UTC", "LC_ALL=C", "TMPDIR=" + x.dir}
-	return x
+	return x, err
 }
 
 // output is what one command has said.
@@ -98,6 +107,9 @@ func (x *terminal) run(ctx context.Context, line string) (output, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandPatience)
 	defer cancel()
 	c := exec.CommandContext(ctx, "/bin/sh", "-c", line)
+	if x.net != nil {
+		c = x.net.Command(ctx, "/bin/sh", "-c", line)
+	}
 	c.Dir, c.Env = filepath.Join(x.dir, "files"), x.env
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
@@ -133,7 +145,7 @@ func (p *Pair) command(who, line string, ours, theirs *terminal) {
 	}
 	ds = append(ds, p.pairs.lines("stdout", o.stdout, t.stdout)...)
 	ds = append(ds, p.pairs.lines("stderr", o.stderr, t.stderr)...)
-	p.note("kubectl/"+who+"/"+line, Request{Method: who, Path: line}, ds)
+	p.note(who+"/"+line, Request{Method: who, Path: line}, ds)
 }
 
 func (p *pairing) lines(where, ours, theirs string) (out []Difference) {
@@ -170,7 +182,7 @@ var (
 // neutral takes out of a text what two runs of one command on one server would not have in common. The widths of
 // columns depend on ages and addresses.
 func (x *terminal) neutral(s string) string {
-	s = strings.ReplaceAll(s, x.dir, "<home>")
+	s = x.podsNeutral(strings.ReplaceAll(s, x.dir, "<home>"))
 	s = numbered.ReplaceAllString(s, "${1}<revision>")
 	s = dates.ReplaceAllString(s, "<date>")
 	s = logged.ReplaceAllString(s, "${1}<when> ")
