@@ -74,6 +74,15 @@ func image(name string) *runtimeapi.Image {
 	return &runtimeapi.Image{Id: "sha256:" + name, RepoTags: []string{name + ":latest"}, Size: 1000, Uid: &runtimeapi.Int64Value{}}
 }
 
+// AddImage gives the runtime an image of so many bytes.
+func (r *Runtime) AddImage(name string, size uint64, pinned bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := image(name)
+	i.Size, i.Pinned = size, pinned
+	r.images[i.RepoTags[0]] = i
+}
+
 // Serve listens on a socket in a temporary directory until the test ends and returns a client.
 func (r *Runtime) Serve(t testing.TB) *cri.Client {
 	t.Helper()

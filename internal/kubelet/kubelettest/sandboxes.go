@@ -202,6 +202,18 @@ func (r *Runtime) PullImage(_ context.Context, req *runtimeapi.PullImageRequest)
 	return &runtimeapi.PullImageResponse{ImageRef: i.Id}, nil
 }
 
+// RemoveImage forgets an image by its id.
+func (r *Runtime) RemoveImage(_ context.Context, req *runtimeapi.RemoveImageRequest) (*runtimeapi.RemoveImageResponse, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, i := range r.images {
+		if i.Id == req.Image.GetImage() {
+			delete(r.images, name)
+		}
+	}
+	return &runtimeapi.RemoveImageResponse{}, nil
+}
+
 // ListImages lists all images.
 func (r *Runtime) ListImages(context.Context, *runtimeapi.ListImagesRequest) (*runtimeapi.ListImagesResponse, error) {
 	r.mu.Lock()
