@@ -59,7 +59,7 @@ func TestExecStreams(t *testing.T) {
 	m := newMachine(t)
 	_, id := m.sleeper(nil)
 	var wait sync.WaitGroup
-	for i := range 4 { // several at once, each with its own streams
+	for i := range 50 { // many at once, each with its own streams, of which the input ends before the output
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
