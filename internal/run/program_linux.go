@@ -12,13 +12,14 @@ import (
 
 // forgetProgram gives the program's code and constants back to the page cache. A start runs through code and tables of
 // which little is needed again, tens of megabytes of the program's file; what is still needed comes back from the page cache
-// at its next use, a grain at a time. Nothing can be lost: these mappings are private and are never written.
+// at its next use, a grain at a time. Nothing can be lost: these mappings are private, cannot be written and have not been,
+// as those of a position-independent program are while it is relocated.
 func forgetProgram() error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return err
 	}
@@ -62,20 +63,31 @@ func advise(m mapping, advice uintptr) error {
 
 type mapping struct{ from, to uintptr }
 
-// constantMappings are those of a file that cannot be written. A line of maps is an address range, permissions, offset,
-// device, inode and the file.
-func constantMappings(maps io.Reader, file string) (out []mapping) {
-	for lines := bufio.NewScanner(maps); lines.Scan(); {
+// constantMappings are those of a file that cannot be written and of which nothing was: what was would be lost. In smaps a line
+// with an address range, permissions, offset, device, inode and the file stands above a mapping's figures.
+func constantMappings(smaps io.Reader, file string) (out []mapping) {
+	var last *mapping
+	for lines := bufio.NewScanner(smaps); lines.Scan(); {
 		f := strings.Fields(lines.Text())
-		if len(f) < 6 || f[1] != "r--p" && f[1] != "r-xp" || strings.Join(f[5:], " ") != file {
-			continue
-		}
-		a, b, _ := strings.Cut(f[0], "-")
-		from, bad := strconv.ParseUint(a, 16, 64)
-		to, worse := strconv.ParseUint(b, 16, 64)
-		if bad == nil && worse == nil && from < to {
-			out = append(out, mapping{uintptr(from), uintptr(to)})
+		switch {
+		case len(f) == 3 && f[0] == "Anonymous:":
+			if last != nil && f[1] == "0" {
+				out = append(out, *last)
+			}
+			last = nil
+		case len(f) >= 6 && (f[1] == "r--p" || f[1] == "r-xp") && strings.Join(f[5:], " ") == file:
+			last = parseMapping(f[0])
 		}
 	}
 	return out
+}
+
+func parseMapping(text string) *mapping {
+	a, b, _ := strings.Cut(text, "-")
+	from, bad := strconv.ParseUint(a, 16, 64)
+	to, worse := strconv.ParseUint(b, 16, 64)
+	if bad != nil || worse != nil || from >= to {
+		return nil
+	}
+	return &mapping{uintptr(from), uintptr(to)}
 }

@@ -8,14 +8,24 @@ import (
 )
 
 func TestConstantMappings(t *testing.T) {
-	const maps = `00400000-0219f000 r-xp 00000000 fe:00 42 /opt/my program
-0219f000-04dff000 r--p 01d9f000 fe:00 42 /opt/my program
-04dff000-04eca000 rw-p 049ff000 fe:00 42 /opt/my program
-7f0000000000-7f0000001000 r--p 00000000 fe:00 43 /lib/other
+	const smaps = `00400000-0219f000 r-xp 00000000 fe:00 42                         /opt/my program
+Size:              30332 kB
+Anonymous:             0 kB
+VmFlags: rd ex mr mw me
+0219f000-04dff000 r--p 01d9f000 fe:00 42                         /opt/my program
+Anonymous:             0 kB
+04dff000-04e00000 r--p 049ff000 fe:00 42                         /opt/my program
+Anonymous:             4 kB
+04e00000-04eca000 rw-p 049ff000 fe:00 42                         /opt/my program
+Anonymous:             0 kB
+7f0000000000-7f0000001000 r--p 00000000 fe:00 43                 /lib/other
+Anonymous:             0 kB
 7f0000001000-7f0000002000 r--p 00000000 00:00 0
-7f0000002000-7f0000003000 r-xp 00000000 00:00 0 [vdso]
+Anonymous:             0 kB
+7f0000002000-7f0000003000 r-xp 00000000 00:00 0                  [vdso]
+Anonymous:             0 kB
 `
-	got := constantMappings(strings.NewReader(maps), "/opt/my program")
+	got := constantMappings(strings.NewReader(smaps), "/opt/my program")
 	if want := []mapping{{0x400000, 0x219f000}, {0x219f000, 0x4dff000}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
