@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -66,9 +67,9 @@ func (p program) size() (int64, error) {
 	return int64(h.FrameContentSize), nil
 }
 
-// unpack returns the program itself.
-func (p program) unpack() ([]byte, error) {
-	b, err := p.decompress()
+// unpack returns the program itself. What it is packed against may be in dir, unpacked, which saves unpacking it again.
+func (p program) unpack(dir string) ([]byte, error) {
+	b, err := p.decompress(dir)
 	if err == nil {
 		calls.Relative(b)
 	}
@@ -76,10 +77,10 @@ func (p program) unpack() ([]byte, error) {
 }
 
 // decompress returns what was compressed: the program with its calls as package calls changes them.
-func (p program) decompress() ([]byte, error) {
+func (p program) decompress(dir string) ([]byte, error) {
 	opts := []zstd.DOption{zstd.WithDecoderConcurrency(1)}
 	if p.base != "" {
-		b, err := p.decompressBase()
+		b, err := p.compressedBase(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +102,8 @@ func (p program) decompress() ([]byte, error) {
 	return b, nil
 }
 
-func (p program) decompressBase() ([]byte, error) {
+// compressedBase returns what of base was compressed.
+func (p program) compressedBase(dir string) ([]byte, error) {
 	b, err := embedded(base)
 	if err != nil {
 		return nil, err
@@ -109,8 +111,15 @@ func (p program) decompressBase() ([]byte, error) {
 	if !strings.HasPrefix(b.sum, p.base) {
 		return nil, fmt.Errorf("embedded %s was packed against another %s: build minato with `make build`", p.name, base)
 	}
-	return b.decompress()
+	if file, err := os.ReadFile(b.extracted(dir)); err == nil && fmt.Sprintf("%x", sha256.Sum256(file)) == b.sum {
+		calls.Absolute(file)
+		return file, nil
+	}
+	return b.decompress(dir)
 }
+
+// extracted is where the program is, once it is extracted to dir.
+func (p program) extracted(dir string) string { return filepath.Join(dir, p.name+"-"+p.sum[:12]) }
 
 // extract puts an embedded program into dir under a name with its hash, so that a new version never overwrites one
 // that runs, and returns its path. A file of that name and the right size is the program: it was written atomically.
@@ -123,11 +132,11 @@ func extract(dir, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, name+"-"+p.sum[:12])
+	path := p.extracted(dir)
 	if st, err := os.Stat(path); err == nil && st.Size() == size && st.Mode().Perm() == 0o755 {
 		return path, nil
 	}
-	b, err := p.unpack()
+	b, err := p.unpack(dir)
 	if err != nil {
 		return "", err
 	}

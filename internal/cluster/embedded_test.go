@@ -15,7 +15,7 @@ func TestEmbedded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := p.unpack()
+		b, err := p.unpack(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -108,7 +108,13 @@ func (a *assembly) images(ctx context.Context) (*image.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := st.EnsureBuiltinOf(ctx, hello.sum, hello.unpack); err != nil {
+	fetch := func() ([]byte, error) {
+		if _, err := extract(a.paths.bin(), base); err != nil { // the node needs it anyway, and hello is packed against it
+			return nil, err
+		}
+		return hello.unpack(a.paths.bin())
+	}
+	if _, err := st.EnsureBuiltinOf(ctx, hello.sum, fetch); err != nil {
 		return nil, fmt.Errorf("built-in image: %w", err)
 	}
 	return st, nil
