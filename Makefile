@@ -19,7 +19,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # What the programs and their tests need from Debian. A machine that has all of it is not asked anything.
-PACKAGES := gcc:gcc libc6-dev:/usr/include/stdio.h libseccomp-dev:/usr/include/seccomp.h pkg-config:pkg-config nftables:nft iproute2:ip busybox-static:/usr/share/doc/busybox-static docker-registry:docker-registry debootstrap:debootstrap openssl:openssl procps:ps curl:curl containerd:containerd runc:runc crun:crun skopeo:skopeo zstd:zstd
+PACKAGES := gcc:gcc libc6-dev:/usr/include/stdio.h libseccomp-dev:/usr/include/seccomp.h pkg-config:pkg-config nftables:nft iproute2:ip busybox-static:/usr/share/doc/busybox-static docker-registry:docker-registry debootstrap:debootstrap openssl:openssl procps:ps curl:curl containerd:containerd runc:runc crun:crun skopeo:skopeo zstd:zstd xz-utils:xz bzip2:bzip2
 
 .PHONY: deps
 deps: ## install missing Debian packages and Go modules
