@@ -60,13 +60,17 @@ func apply(s state, in Request) (next state, kind Outcome) {
 			return s, Exists
 		}
 		return state{true, in.Value}, Done
-	case "put", "cas", "delete":
+	case "apply":
+		return state{true, in.Value}, Done
+	case "sweep":
+		return state{}, Done
+	case "put", "cas", "delete", "drop":
 		switch {
 		case !s.there:
 			return s, Absent
-		case in.Verb == "cas" && s.value != in.At.Value:
+		case Guarded(in.Verb) && s.value != in.At.Value:
 			return s, Conflict
-		case in.Verb == "delete":
+		case in.Verb == "delete", in.Verb == "drop":
 			return state{}, Done
 		}
 		return state{true, in.Value}, Done

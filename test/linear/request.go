@@ -1,11 +1,13 @@
 package linear
 
+import "slices"
+
 // A Request is one that a client makes of one object.
 type Request struct {
 	Name  string
 	Verb  string // one of Verbs
 	Value string // to be written; all values of a history are different
-	At    Seen   // of cas
+	At    Seen   // of those that are Guarded
 }
 
 // Seen is a state that a client has read, and its revision.
@@ -13,6 +15,13 @@ type Seen struct{ Revision, Value string }
 
 // Verbs are drawn from: get, create, put (whatever is there), cas (what was read at), delete.
 var Verbs = []string{"get", "get", "get", "create", "create", "put", "cas", "cas", "delete"}
+
+// More are all verbs, for clients that know of: apply (server-side, with force), drop (delete what was read at), sweep (delete
+// what there may be, as one of a collection).
+var More = append(slices.Clone(Verbs), "apply", "apply", "drop", "sweep")
+
+// Guarded says whether a verb names the state that it was read at.
+func Guarded(verb string) bool { return verb == "cas" || verb == "drop" }
 
 // An Answer is what came of a request. Revision is that of the object, as it was read or written.
 type Answer struct {
@@ -42,7 +51,7 @@ func Tells(in Request, out Answer) bool {
 	case Unknown:
 		return in.Verb != "get"
 	case Conflict:
-		return in.Verb == "cas"
+		return Guarded(in.Verb)
 	}
 	return true
 }

@@ -120,8 +120,14 @@ func (d *door) do(ctx context.Context, in linear.Request, color string) linear.A
 		method, body, path = http.MethodPut, whole, path+"/"+name
 	case "put":
 		method, body, path, contentType = http.MethodPatch, whole, path+"/"+name, "application/merge-patch+json"
+	case "apply":
+		method, body, path, contentType = http.MethodPatch, whole, path+"/"+name+"?fieldManager=applier&force=true", "application/apply-patch+yaml"
 	case "delete":
 		method, path = http.MethodDelete, path+"/"+name
+	case "drop":
+		method, path, body = http.MethodDelete, path+"/"+name, map[string]any{"preconditions": map[string]string{"resourceVersion": in.At.Revision}}
+	case "sweep":
+		method, path = http.MethodDelete, path+"?fieldSelector=metadata.name%3D"+name
 	default:
 		path += "/" + name
 	}
@@ -143,7 +149,7 @@ func (d *door) do(ctx context.Context, in linear.Request, color string) linear.A
 // answer reads what the server says of the object. What it says of itself (5xx, 429) tells nothing.
 func answer(in linear.Request, code int, o *configMap) linear.Answer {
 	switch {
-	case code < 300 && in.Verb == "delete":
+	case code < 300 && (in.Verb == "delete" || in.Verb == "drop" || in.Verb == "sweep"):
 		return linear.Answer{Kind: linear.Done}
 	case code < 300:
 		return linear.Answer{Kind: linear.Done, Value: o.Data["v"], Revision: o.Metadata.ResourceVersion}

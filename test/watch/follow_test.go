@@ -257,6 +257,7 @@ type listing struct {
 	rev     int64
 	atLeast int64 // the list was told to be at least this new; or exactly, where exact
 	exact   bool
+	slow    bool // between its pages
 	state   map[string]item
 	belongs func(string, item) bool
 }
@@ -287,7 +288,7 @@ func (l *lister) once(ctx context.Context) {
 	before := l.acked()
 	n := listing{belongs: s.belongs, atLeast: before}
 	q := url.Values{}
-	switch l.draw.IntN(5) {
+	switch l.draw.IntN(7) {
 	case 0:
 		n.how = "newest"
 	case 1:
@@ -305,6 +306,15 @@ func (l *lister) once(ctx context.Context) {
 	case 4:
 		n.how = "pages"
 		q.Set("limit", "2")
+	case 5: // so slowly that what it reads may be forgotten meanwhile
+		n.how, n.slow = "slow pages", true
+		q.Set("limit", "1")
+	case 6:
+		n.how, n.exact = "exact pages", true
+		n.atLeast = max(1, before-l.draw.Int64N(kept+20))
+		q.Set("resourceVersion", strconv.FormatInt(n.atLeast, 10))
+		q.Set("resourceVersionMatch", "Exact")
+		q.Set("limit", strconv.Itoa(1+l.draw.IntN(3)))
 	}
 	n.how += ", " + s.name
 	if before == 0 {
@@ -332,6 +342,15 @@ func (l *lister) pages(ctx context.Context, s *shape, n listing, q url.Values) {
 			break
 		}
 		q.Set("continue", page.Metadata.Continue)
+		q.Del("resourceVersion") // the token names it
+		q.Del("resourceVersionMatch")
+		if n.slow {
+			select {
+			case <-time.After(time.Duration(l.draw.IntN(150)) * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+		}
 	}
 	if n.state = stateOf(items); len(n.state) != len(items) {
 		l.faults = append(l.faults, fmt.Sprintf("%s at revision %d: an object twice", n.how, n.rev))

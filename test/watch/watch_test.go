@@ -180,8 +180,8 @@ func (r *round) writer(ctx context.Context, id int, draw *rand.Rand) {
 	known := map[string]linear.Seen{}
 	for ctx.Err() == nil {
 		name := r.names[draw.IntN(len(r.names))]
-		in := linear.Request{Name: name, Verb: linear.Verbs[draw.IntN(len(linear.Verbs))], Value: strconv.FormatInt(r.value.Add(1), 10)}
-		if in.Verb == "cas" {
+		in := linear.Request{Name: name, Verb: linear.More[draw.IntN(len(linear.More))], Value: strconv.FormatInt(r.value.Add(1), 10)}
+		if linear.Guarded(in.Verb) {
 			if in.At = known[name]; in.At.Revision == "" {
 				in.Verb = "get"
 			}
