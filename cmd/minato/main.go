@@ -4,6 +4,8 @@ package main
 import (
 	"os"
 
+	_ "minato.dev/minato/cmd/minato/early" // becomes the builder before all else starts
+
 	"minato.dev/minato/internal/apiserver/health"
 	"minato.dev/minato/internal/cli"
 )

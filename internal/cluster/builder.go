@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -39,7 +40,25 @@ func Builder(data string) (helper string, p build.Place, err error) {
 	if helper, err = extract(paths.bin(), "minato-build"); err != nil {
 		return "", p, fmt.Errorf("unpack the builder: %w", err)
 	}
-	return helper, p, removeOthers(helper, "minato-build-")
+	if err := removeOthers(helper, "minato-build-"); err != nil {
+		return "", p, err
+	}
+	return helper, p, recordBuilder(filepath.Join(paths.bin(), builderRecord), helper, p)
+}
+
+// builderRecord is the name by which cmd/minato/early finds the record in paths.bin.
+const builderRecord = "builder"
+
+// recordBuilder lets the next build become the helper at once.
+func recordBuilder(path, helper string, p build.Place) error {
+	text, err := build.Record("/proc/self/exe", helper, p)
+	if err != nil {
+		return err
+	}
+	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, text) {
+		return nil
+	}
+	return writeFile(path, text, 0o600)
 }
 
 // removeOthers removes the programs of other versions; one that runs is not hurt.

@@ -7,15 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"minato.dev/minato/internal/build"
 	"minato.dev/minato/internal/container"
 	"minato.dev/minato/internal/cri"
 	"minato.dev/minato/internal/kubelet/logs"
@@ -226,24 +224,7 @@ func Reach(ctx context.Context, data string) (*Node, error) {
 // HoldOverExec keeps a host of n from ending until this process has, whatever program it becomes: the connection is left
 // open and handed on.
 func HoldOverExec(ctx context.Context, n *Node) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", n.Socket)
-	if err != nil {
-		return err
-	}
-	defer conn.Close() // the duplicate stays
-	if _, err := io.WriteString(conn, "GET /hold HTTP/1.1\r\nHost: minato\r\n\r\n"); err != nil {
-		return err
-	}
-	if _, err := conn.Read(make([]byte, 1)); err != nil { // from its answer on it is counted
-		return err
-	}
-	raw, err := conn.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return err
-	}
-	var dup error
-	err = raw.Control(func(fd uintptr) { _, dup = unix.Dup(int(fd)) }) // without close-on-exec
-	return errors.Join(err, dup)
+	return build.Hold(ctx, n.Socket)
 }
 
 // Log writes a container's log, its rotated files first, and what it gets until ended is closed. Where only the last
