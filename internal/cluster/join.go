@@ -81,7 +81,7 @@ func (g *agent) joinAnew(ctx context.Context, server string) error {
 
 func (g *agent) connect() {
 	g.way = newRemote(g.own.Pool(), g.own.Client)
-	g.client = client.New(g.id.Server, g.way, "minato/agent")
+	g.client = client.New(g.id.Server, g.way, "kubelet/"+g.cfg.Version)
 	if g.own.Serving != nil {
 		g.serving.Store(&g.own.Serving.TLS)
 	}

@@ -151,7 +151,7 @@ func (a *assembly) kubelet(ctx context.Context, p *plane, n *node, ready func())
 	if a.cfg.Kubelet != "" {
 		return a.otherKubelet(ctx, ready)
 	}
-	return withViews(ctx, p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Node }), "minato/kubelet"), a.log, func(s *run.Scope, vs *client.Views) error {
+	return withViews(ctx, p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Node }), "kubelet/"+a.cfg.Version), a.log, func(s *run.Scope, vs *client.Views) error {
 		return a.startKubelet(s, vs, n, trust{a.pki.CA.Pool(), a.shown(func(b *pki.Bundle) *pki.Pair { return b.Kubelet })}, ready)
 	})
 }

@@ -35,7 +35,7 @@ func withViews(ctx context.Context, c *client.Client, log *slog.Logger, body fun
 // minds runs everything that only decides: controllers, scheduler, Service proxy and DNS. They share one set of
 // mirrors, read as the controller manager; each writes as itself.
 func (a *assembly) minds(ctx context.Context, p *plane, n *node, dnsReady func()) error {
-	reader := p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.ControllerManager }), "minato/controllers")
+	reader := p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.ControllerManager }), "kube-controller-manager/"+a.cfg.Version)
 	return withViews(ctx, reader, a.log, func(s *run.Scope, vs *client.Views) error {
 		list, err := a.controllers(s, p, vs)
 		if err != nil {
@@ -51,7 +51,7 @@ func (a *assembly) minds(ctx context.Context, p *plane, n *node, dnsReady func()
 		if err != nil {
 			return err
 		}
-		a.traffic(s, vs, n, p.client(proxy.TLS, "minato/proxy"), "", dnsReady)
+		a.traffic(s, vs, n, p.client(proxy.TLS, "kube-proxy/"+a.cfg.Version), "", dnsReady)
 		return nil
 	})
 }
@@ -75,7 +75,7 @@ func (a *assembly) controllers(s *run.Scope, p *plane, vs *client.Views) ([]cont
 }
 
 func (a *assembly) scheduler(s *run.Scope, p *plane, vs *client.Views) {
-	c := p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Scheduler }), "minato/scheduler")
+	c := p.client(a.shown(func(b *pki.Bundle) *pki.Pair { return b.Scheduler }), "kube-scheduler/"+a.cfg.Version)
 	rec := client.NewRecorder(c, a.log, "default-scheduler", a.id.NodeName)
 	s.Go("scheduler events", rec.Run)
 	s.Go("scheduler", scheduler.New(vs.As(c), rec, a.log.With("room", "scheduler")).Run)

@@ -156,7 +156,8 @@ func (a *assembly) address() string {
 	return net.JoinHostPort(a.nodeIP.String(), strconv.Itoa(a.id.Port))
 }
 
-// client is an in-process client that shows a certificate: the same checks as for anybody else, without a socket.
+// client is an in-process client that shows a certificate: the same checks as for anybody else, without a socket. agent begins with
+// the name of upstream's program, which becomes the field manager of what it writes: tools know those.
 func (p *plane) client(show func() *tls.Certificate, agent string) *client.Client {
 	return client.New("https://"+p.a.address(), p.server.InProcessShowing(show), agent).Telling(func(method string, code int, took time.Duration) {
 		p.metrics.Called(p.a.address(), method, code, took)
@@ -169,5 +170,5 @@ func (p *plane) account(name string) (*client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate for %s: %w", name, err)
 	}
-	return p.client(shown.TLS, "minato/"+name), nil
+	return p.client(shown.TLS, "kube-controller-manager/"+p.a.cfg.Version+"/"+name), nil
 }
