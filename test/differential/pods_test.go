@@ -156,6 +156,7 @@ var (
 	containerID = regexp.MustCompile(`\b[a-z]+://[0-9a-f]{64}`)
 	hexID       = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 	replica     = regexp.MustCompile(`(-[bcdf-hj-np-tv-z2456789]{7,10})-[bcdf-hj-np-tv-z2456789]{5}\b`) // a pod of a Deployment's ReplicaSet
+	noise       = regexp.MustCompile(`(?m)^.*(Unknown stream id \d|Copying stdin failed).*\n`)          // of a kubectl whose command has ended already
 	debugger    = regexp.MustCompile(`\b(debugger|node-debugger-<node>)-[bcdf-hj-np-tv-z2456789]{5}\b`)
 )
 
@@ -165,6 +166,7 @@ func (x *terminal) podsNeutral(s string) string {
 		return s
 	}
 	s = strings.ReplaceAll(strings.ReplaceAll(s, "^@", ""), x.node, "<node>") // what a terminal shows of script's end of input
+	s = noise.ReplaceAllString(s, "")
 	s = anyIP.ReplaceAllString(s, "<ip>")
 	s = containerID.ReplaceAllString(s, "<container id>")
 	s = hexID.ReplaceAllString(s, "<id>")
