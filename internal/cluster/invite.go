@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -115,7 +116,7 @@ func askInfo(ctx context.Context, server string, conf *tls.Config) (*corev1.Conf
 	defer cancel()
 	rt := transport(conf)
 	defer rt.CloseIdleConnections()
-	m, err := client.Of(client.New(server, rt, "minato/join"), client.ConfigMaps).Get(ctx, metav1.NamespacePublic, infoName)
+	m, err := client.Of(client.New(server, brief{rt}, "minato/join"), client.ConfigMaps).Get(ctx, metav1.NamespacePublic, infoName)
 	switch {
 	case err == nil:
 		return m, nil
@@ -123,4 +124,19 @@ func askInfo(ctx context.Context, server string, conf *tls.Config) (*corev1.Conf
 		return nil, fmt.Errorf("%s lets no machine join yet: make a token there with `minato token create`", server)
 	}
 	return nil, fmt.Errorf("cannot ask %s for the cluster to join: %w; is the server up, and is this the address that `minato token create` printed there?", server, err)
+}
+
+// brief lets nobody whom nothing vouches for yet answer without end.
+type brief struct{ rt http.RoundTripper }
+
+// longestInfo is far more than a ConfigMap may hold.
+const longestInfo = 4 << 20
+
+// RoundTrip implements http.RoundTripper.
+func (b brief) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.rt.RoundTrip(req)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, longestInfo)
+	}
+	return resp, err
 }

@@ -105,3 +105,23 @@ func TestServerURL(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoAnswersWithoutEndIsRefused: nothing vouches for the server yet.
+func TestWhoAnswersWithoutEndIsRefused(t *testing.T) {
+	b := bundle(t)
+	token, err := newJoinToken(b.CA.CertPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, err := io.WriteString(w, `{"kind":"ConfigMap","apiVersion":"v1","data":{"kubeconfig":"`)
+		for more := strings.Repeat("a", 1<<16); err == nil; {
+			_, err = io.WriteString(w, more)
+		}
+	}))
+	defer srv.Close()
+	if _, err := discover(t.Context(), srv.URL, token); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("got %v", err)
+	}
+}

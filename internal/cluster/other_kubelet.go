@@ -18,13 +18,13 @@ import (
 )
 
 // otherKubelet runs another kubelet program, upstream's or one like it, in place of ours, on our runtime. One that ends is
-// started again; its words are in log/kubelet.log.
+// started again; its words are in log/kubelet.log, and what was there before in kubelet.log.1.
 func (a *assembly) otherKubelet(ctx context.Context, ready func()) error {
 	args, err := a.kubeletFiles()
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(a.paths.Data, "log", "kubelet.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := openRotated(filepath.Join(a.paths.Data, "log", "kubelet.log"), 10<<20)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (a *assembly) otherKubelet(ctx context.Context, ready func()) error {
 		if time.Since(began) > time.Minute {
 			pause = time.Second
 		}
-		a.log.Error("the kubelet ended and is started again", "program", a.cfg.Kubelet, "err", err, "log", log.Name(), "pause", pause)
+		a.log.Error("the kubelet ended and is started again", "program", a.cfg.Kubelet, "err", err, "log", log.path, "pause", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -3,8 +3,8 @@ package authn
 import (
 	"context"
 	"crypto/subtle"
-	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,9 +52,9 @@ func (b bootstrap) AuthenticateToken(ctx context.Context, token string) (*authen
 	if !b.good(s, id, secret) {
 		return nil, false, nil
 	}
-	groups, err := groupsOf(s)
-	if err != nil {
-		return nil, false, err
+	groups, ok := groupsOf(s)
+	if !ok {
+		return nil, false, nil
 	}
 	auds, _ := authenticator.AudiencesFrom(ctx)
 	return &authenticator.Response{Audiences: auds, User: &user.DefaultInfo{Name: bootstrapUser + id, Groups: groups}}, true, nil
@@ -73,13 +73,17 @@ func (b bootstrap) good(s *corev1.Secret, id, secret string) bool {
 	return subtle.ConstantTimeCompare(s.Data["token-secret"], []byte(secret)) == 1
 }
 
-func groupsOf(s *corev1.Secret) ([]string, error) {
-	groups := []string{bootstrapGroup}
-	for _, g := range strings.FieldsFunc(string(s.Data["auth-extra-groups"]), func(r rune) bool { return r == ',' }) {
-		if !bootstrapGroups.MatchString(g) {
-			return nil, fmt.Errorf("secret %s: group %q must begin with %s:", s.Name, g, bootstrapGroup)
-		}
-		groups = append(groups, g)
+// groupsOf returns whom the token belongs to, sorted. One name that is none spoils the whole token, as it does upstream.
+func groupsOf(s *corev1.Secret) (groups []string, ok bool) {
+	groups = []string{bootstrapGroup}
+	if extra := string(s.Data["auth-extra-groups"]); extra != "" {
+		groups = append(groups, strings.Split(extra, ",")...)
 	}
-	return groups, nil
+	for _, g := range groups[1:] {
+		if !bootstrapGroups.MatchString(g) {
+			return nil, false
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups), true
 }

@@ -29,6 +29,10 @@ func TestBootstrapTokens(t *testing.T) {
 		{"ended", token, func(d map[string]string) { d["expiration"] = "2026-01-02T03:04:05Z" }, ""},
 		{"an end that nobody can read", token, func(d map[string]string) { d["expiration"] = "soon" }, ""},
 		{"another's id", token, func(d map[string]string) { d["token-id"] = "fedcba" }, ""},
+		{"groups twice and out of order", token, func(d map[string]string) {
+			d["auth-extra-groups"] = "system:bootstrappers:z,system:bootstrappers:a,system:bootstrappers:z"
+		}, "system:bootstrappers system:bootstrappers:a system:bootstrappers:z system:authenticated"},
+		{"a group without a name", token, func(d map[string]string) { d["auth-extra-groups"] = "system:bootstrappers:a,,system:bootstrappers:z" }, ""},
 		{"a group of somebody else's", token, func(d map[string]string) { d["auth-extra-groups"] = "system:masters" }, ""},
 		{"another type", token, func(d map[string]string) { d["type"] = "Opaque" }, ""},
 	} {
