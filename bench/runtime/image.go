@@ -14,9 +14,12 @@ import (
 // imageName is the image of all pods: busybox, so that the application costs next to nothing.
 const imageName = "docker.io/library/bench:1"
 
+// program is all that is in it.
+const program = "/bin/busybox"
+
 // writeImage writes it as `docker save` does.
 func writeImage(path string) (err error) {
-	program, err := os.ReadFile("/bin/busybox")
+	program, err := os.ReadFile(program)
 	if err != nil {
 		return fmt.Errorf("%w (Debian: busybox-static)", err)
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // kernelMemory is what the kernel holds for all processes of the machine and for what they made: objects, per-CPU areas,
-// stacks and page tables, in bytes. Pods are a difference of it. What it keeps only because there is room goes first; what
-// it frees late, such as network namespaces, is waited for.
+// stacks and page tables, in bytes, without what stands for pages of files. Pods are a difference of it. What it keeps only
+// because there is room goes first; what it frees late, such as network namespaces, is waited for.
 func kernelMemory(ctx context.Context) (int64, error) {
 	for last := int64(0); ; {
 		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("2"), 0); err != nil {
@@ -54,5 +54,22 @@ func heldByKernel() (sum int64, err error) {
 	if found != 4 {
 		return 0, errors.New("/proc/meminfo does not say what the kernel holds")
 	}
-	return sum, nil
+	files, err := heldForFiles()
+	return sum - files, err
+}
+
+// heldForFiles is what of it comes and goes with the cache of what is on disks.
+func heldForFiles() (int64, error) {
+	b, err := os.ReadFile("/proc/slabinfo")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		var objects, all, size, inSlab, pages, slabs int64
+		const columns = "buffer_head %d %d %d %d %d : tunables 0 0 0 : slabdata %d"
+		if n, _ := fmt.Sscanf(strings.Join(strings.Fields(line), " "), columns, &objects, &all, &size, &inSlab, &pages, &slabs); n == 6 {
+			return slabs * pages * int64(os.Getpagesize()), nil
+		}
+	}
+	return 0, nil // the machine has no such file system
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 
@@ -15,7 +16,7 @@ type side struct {
 }
 
 // memory of the runtime's processes, the containers' programs apart.
-func (s *side) memory() (int64, error) {
+func (s *side) memory(context.Context) (int64, error) {
 	var sum int64
 	err := eachProcess(s.Group.Path, func(pid int, command string) {
 		if strings.HasPrefix(command, "sleep\x00") || strings.HasPrefix(command, "/bin/sleep\x00") {
