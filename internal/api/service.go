@@ -41,6 +41,7 @@ func service() kind {
 			Warnings: warn(func(_ context.Context, s, old *core.Service) []string {
 				return serviceapi.GetWarningsForService(s, old)
 			}),
+			Canonicalize:        noInternalPolicy,
 			AllowCreateOnUpdate: true,
 			ResetFields:         statusField,
 		},
@@ -51,6 +52,13 @@ func service() kind {
 		wire:    &wireMap{leaves: []wireLeaf{text("spec.clusterIP", 2, 3), text("spec.type", 2, 4)}},
 		columns: table("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "Selector+"),
 		row:     typed(serviceRow),
+	}
+}
+
+// noInternalPolicy: upstream stores it for a name elsewhere too, and shows it to nobody.
+func noInternalPolicy(obj Object) {
+	if s := obj.(*core.Service); s.Spec.Type == core.ServiceTypeExternalName {
+		s.Spec.InternalTrafficPolicy = nil
 	}
 }
 

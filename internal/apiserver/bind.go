@@ -30,7 +30,9 @@ func (c *call) bind() error {
 		return err
 	}
 	if c.info.Name == "" {
-		c.info.Name = b.Name
+		if c.info.Name = b.Name; b.Name == "" {
+			return apierrors.NewBadRequest("Name parameter required.")
+		}
 	}
 	if b.Namespace != "" && b.Namespace != c.info.Namespace {
 		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -170,37 +171,27 @@ func containerPath(verb string, pod *corev1.Pod, container string) (string, erro
 
 // chooseContainer is the container that is meant: the named one, or the pod's only one.
 func chooseContainer(pod *corev1.Pod, name string) (string, error) {
-	names := func(cs []corev1.Container) (out []string) {
-		for _, c := range cs {
-			out = append(out, c.Name)
-		}
-		return out
+	var all []string
+	for _, c := range pod.Spec.InitContainers {
+		all = append(all, c.Name)
 	}
-	main, initial := names(pod.Spec.Containers), names(pod.Spec.InitContainers)
-	var ephemeral []string
-	for _, e := range pod.Spec.EphemeralContainers {
-		ephemeral = append(ephemeral, e.Name)
+	for _, c := range pod.Spec.Containers {
+		all = append(all, c.Name)
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		all = append(all, c.Name)
 	}
 	if name == "" {
-		switch len(main) {
+		switch len(pod.Spec.Containers) {
 		case 1:
-			return main[0], nil
+			return pod.Spec.Containers[0].Name, nil
 		case 0:
 			return "", apierrors.NewBadRequest(fmt.Sprintf("a container name must be specified for pod %s", pod.Name))
 		}
-		text := fmt.Sprintf("a container name must be specified for pod %s, choose one of: [%s]", pod.Name, strings.Join(main, " "))
-		if len(initial) > 0 {
-			text += fmt.Sprintf(" or one of the init containers: [%s]", strings.Join(initial, " "))
-		}
-		if len(ephemeral) > 0 {
-			text += fmt.Sprintf(" or one of the ephemeral containers: [%s]", strings.Join(ephemeral, " "))
-		}
-		return "", apierrors.NewBadRequest(text)
+		return "", apierrors.NewBadRequest(fmt.Sprintf("a container name must be specified for pod %s, choose one of: %s", pod.Name, all))
 	}
-	for _, n := range append(append(main, initial...), ephemeral...) {
-		if n == name {
-			return name, nil
-		}
+	if slices.Contains(all, name) {
+		return name, nil
 	}
 	return "", apierrors.NewBadRequest(fmt.Sprintf("container %s is not valid for pod %s", name, pod.Name))
 }

@@ -36,6 +36,9 @@ func (c *call) evict() error {
 	if err != nil {
 		return err
 	}
+	if e.Namespace != "" && e.Namespace != c.info.Namespace {
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
 	if e.Name != c.info.Name {
 		return apierrors.NewBadRequest("name in URL does not match name in Eviction object")
 	}
@@ -46,7 +49,7 @@ func (c *call) evict() error {
 	if len(del.DryRun) == 0 {
 		del.DryRun = o.DryRun
 	}
-	a := c.attributes(admission.Create, e, nil, o, isDryRun(del.DryRun))
+	a := c.attributes(admission.Create, e, nil, o, len(del.DryRun) > 0)
 	a.Kind = policyv1.SchemeGroupVersion.WithKind("Eviction")
 	if err := c.vet(a); err != nil {
 		return err
@@ -105,7 +108,7 @@ func (c *call) evictOnce(o *metav1.DeleteOptions) (again bool, err error) {
 	}
 	free := pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil
 	if !ignoresBudget(pod) {
-		if free, err = c.spend(pod, isDryRun(o.DryRun)); err != nil {
+		if free, err = c.spend(pod, len(o.DryRun) > 0); err != nil {
 			return false, err
 		}
 	}
@@ -117,7 +120,7 @@ func (c *call) evictOnce(o *metav1.DeleteOptions) (again bool, err error) {
 		}
 		o.Preconditions.ResourceVersion = &pod.ResourceVersion
 	}
-	if !isDryRun(o.DryRun) {
+	if len(o.DryRun) == 0 {
 		if o, err = c.markEvicted(o); err != nil {
 			return free && apierrors.IsConflict(err), err
 		}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -61,7 +60,7 @@ func (k *kubelets) location(ctx context.Context, node string) (*url.URL, error) 
 	}
 	host := nodeAddress(n)
 	if host == "" {
-		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("node %s has no address; addresses known: %v", node, n.Status.Addresses))
+		return nil, fmt.Errorf("no preferred addresses found; known addresses: %v", n.Status.Addresses)
 	}
 	port := int(n.Status.DaemonEndpoints.KubeletEndpoint.Port)
 	if port == 0 {

@@ -51,7 +51,7 @@ func (c *call) log() error {
 	}
 	resp, err := rt.RoundTrip(req)
 	if err != nil {
-		return err
+		return &url.Error{Op: "Get", URL: u.String(), Err: err}
 	}
 	defer resp.Body.Close()
 	if err := kubeletError(resp, c.gr(), c.info.Name); err != nil {

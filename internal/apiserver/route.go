@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"minato.dev/minato/internal/api"
+	"minato.dev/minato/internal/apiserver/discovery"
 	"minato.dev/minato/internal/apiserver/negotiate"
 )
 
@@ -221,7 +222,7 @@ func (s *Server) routePath(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.cfg.Paths[at] != nil:
 		s.cfg.Paths[at].ServeHTTP(w, r)
-	case r.Method != http.MethodGet && at != "/apis" && (s.discovery.Serves(at) || strings.TrimSuffix(at, "/") == "/version"):
+	case r.Method != http.MethodGet && !discovery.Lists(at) && (s.discovery.Serves(at) || strings.TrimSuffix(at, "/") == "/version"):
 		writeStatus(w, r, methodNotAllowed())
 	case strings.TrimSuffix(at, "/") == "/version" && negotiate.JSONOnly(r) != nil:
 		writeStatus(w, r, negotiate.JSONOnly(r))

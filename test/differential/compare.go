@@ -87,7 +87,7 @@ func (p *pairing) values(path, key string, ours, theirs any) (out []Difference) 
 		if t, ok := theirs.(map[string]any); ok {
 			p.generated(o, t)
 			if o["type"] == "BOOKMARK" && t["type"] == "BOOKMARK" { // it carries a revision, and upstream's conversion some zeros
-				o, t = map[string]any{"marks": lookup(o, "object.metadata.annotations")}, map[string]any{"marks": lookup(t, "object.metadata.annotations")}
+				o, t = map[string]any{"marks": mark(o)}, map[string]any{"marks": mark(t)}
 			}
 			for _, k := range allKeys(o, t) {
 				out = append(out, p.values(path+"."+k, k, present(o, k), present(t, k))...)
@@ -163,6 +163,12 @@ func byName(list []any) map[string]any {
 		out[name] = v
 	}
 	return out
+}
+
+// mark is what a bookmark says of initial events.
+func mark(bookmark any) any {
+	all, _ := lookup(bookmark, "object.metadata.annotations").(map[string]any)
+	return all["k8s.io/initial-events-end"]
 }
 
 type absent struct{}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -321,19 +320,10 @@ func lives(t *testing.T, p *Pair, seeds []Seed, kinds []Kind) {
 
 // watches compares what watches tell that begin where each story began; they last a second, so all run at once.
 func (p *Pair) watches(seeds []Seed) {
-	type heard struct{ ours, theirs Answer }
-	all := make([]heard, len(seeds))
-	asked := make([]Request, len(seeds))
-	var wg sync.WaitGroup
 	for i, s := range seeds {
-		asked[i] = Request{Method: http.MethodGet, Path: s.Kind.List(fmt.Sprintf("life-%d", i)) + "?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3D" + s.Name() + "&resourceVersion=${before " + s.Kind.ID() + "}"}
-		wg.Go(func() { all[i].ours, all[i].theirs = p.both(p.t.Context(), asked[i]) })
+		p.asks = append(p.asks, later{"watch/" + s.Kind.ID(), Request{Method: http.MethodGet, Path: s.Kind.List(fmt.Sprintf("life-%d", i)) + "?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3D" + s.Name() + "&resourceVersion=${before " + s.Kind.ID() + "}"}})
 	}
-	wg.Wait()
-	for i, s := range seeds {
-		p.Asked++
-		p.note("watch/"+s.Kind.ID(), asked[i], p.pairs.compare(all[i].ours, all[i].theirs))
-	}
+	p.together()
 }
 
 // begins compares what the servers themselves have made.

@@ -12,48 +12,71 @@ import (
 func mutants(p *Pair, s Seed, ns string) {
 	p.t.Helper()
 	list := s.Kind.List(ns) + "?dryRun=All&fieldValidation=Strict"
-	var walk func(v any, path string, replace func(any) string)
-	ask := func(name, body string) {
+	eachMutant(s.Named(s.Name()), "", notMeta, func(name, body string) {
 		p.Ask("mutant/"+s.Kind.ID()+"/"+name, Request{Method: http.MethodPost, Path: list, Body: body})
-	}
-	walk = func(v any, path string, replace func(any) string) {
+	})
+}
+
+func notMeta(k string) bool { return k == "metadata" || k == "apiVersion" || k == "kind" }
+
+// eachMutant tells ask of o with one value after the other taken out or replaced, but for the names of o to skip. It
+// leaves o as it was.
+func eachMutant(o map[string]any, path string, skip func(name string) bool, ask func(name, body string)) {
+	m := mutation{skip, ask}
+	m.walk(o, path, func(x any) string { return text(x) })
+}
+
+type mutation struct {
+	skip func(name string) bool
+	ask  func(name, body string)
+}
+
+// walk replaces v and all below it; replace is the whole object with another value in v's place.
+func (m mutation) walk(v any, path string, replace func(any) string) {
+	if path != "" {
 		for _, other := range others(v) {
-			ask(path+"="+short(text(other)), replace(other))
-		}
-		switch v := v.(type) {
-		case map[string]any:
-			for _, k := range sortedKeys(v) {
-				if path == "" && (k == "metadata" || k == "apiVersion" || k == "kind") {
-					continue
-				}
-				was := v[k]
-				delete(v, k)
-				ask(path+"."+k+" gone", replace(v))
-				v[k] = was
-				walk(was, path+"."+k, func(x any) string {
-					v[k] = x
-					defer func() { v[k] = was }()
-					return replace(v)
-				})
-			}
-		case []any:
-			for i := range v {
-				was := v[i]
-				if _, simple := was.(string); !simple || i == 0 {
-					walk(was, fmt.Sprintf("%s[%d]", path, i), func(x any) string {
-						v[i] = x
-						defer func() { v[i] = was }()
-						return replace(v)
-					})
-				}
-			}
-			if len(v) > 0 {
-				ask(path+" twice", replace(append([]any{v[0]}, v...)))
-			}
+			m.ask(path+"="+short(text(other)), replace(other))
 		}
 	}
-	o := s.Named(s.Name())
-	walk(o, "", func(x any) string { return text(x) })
+	switch v := v.(type) {
+	case map[string]any:
+		m.walkMap(v, path, replace)
+	case []any:
+		m.walkList(v, path, replace)
+	}
+}
+
+func (m mutation) walkMap(v map[string]any, path string, replace func(any) string) {
+	for _, k := range sortedKeys(v) {
+		if path == "" && m.skip(k) {
+			continue
+		}
+		was := v[k]
+		delete(v, k)
+		m.ask(path+"."+k+" gone", replace(v))
+		v[k] = was
+		m.walk(was, path+"."+k, func(x any) string {
+			v[k] = x
+			defer func() { v[k] = was }()
+			return replace(v)
+		})
+	}
+}
+
+func (m mutation) walkList(v []any, path string, replace func(any) string) {
+	for i := range v {
+		was := v[i]
+		if _, simple := was.(string); !simple || i == 0 {
+			m.walk(was, fmt.Sprintf("%s[%d]", path, i), func(x any) string {
+				v[i] = x
+				defer func() { v[i] = was }()
+				return replace(v)
+			})
+		}
+	}
+	if len(v) > 0 {
+		m.ask(path+" twice", replace(append([]any{v[0]}, v...)))
+	}
 }
 
 // others are values that stand in for v.

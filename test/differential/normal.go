@@ -25,6 +25,7 @@ var (
 	record   = regexp.MustCompile(`in record \(\d+\)`)
 	age      = regexp.MustCompile(`^(\d+[smhdy])+$`)
 	nodePort = regexp.MustCompile(`:3[0-2]\d{3}/`)
+	twoPorts = regexp.MustCompile(`({TCP |Duplicate value: |HealthCheck NodePort )3[0-2]\d{3}`)
 	revision = regexp.MustCompile(`\b\d+ \(\d+\)`) // of "too old resource version: 1 (2)"
 	address  = regexp.MustCompile(`\b10\.97\.\d+\.\d+\b`)
 	access   = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
@@ -97,6 +98,7 @@ func common(key, s string) string {
 	s = address.ReplaceAllString(s, "<service address>")
 	s = server.ReplaceAllString(s, "<server>")
 	s = digest.ReplaceAllString(s, "X509SHA256=<digest>")
+	s = twoPorts.ReplaceAllString(s, "$1<port>")
 	return access.ReplaceAllString(s, "kube-api-access-<random>")
 }
 

@@ -21,6 +21,8 @@ type Request struct {
 	Accept string            // empty: application/json
 	Header map[string]string // more headers
 	Save   map[string]string // variables that the answer sets: name to a dotted path in its body
+
+	headOnly bool // the body is read and not compared
 }
 
 // An Answer is what one side said.
@@ -68,6 +70,9 @@ func (s *Side) ask(ctx context.Context, r Request) (Answer, error) {
 		return Answer{}, fmt.Errorf("%s: %s %s: %w", s.Name, r.Method, r.Path, err)
 	}
 	a := Answer{Code: resp.StatusCode, Header: resp.Header, Raw: raw}
+	if r.headOnly {
+		return a, nil
+	}
 	if a.Body, err = decode(resp.Header.Get("Content-Type"), raw); err != nil {
 		a.Body = fmt.Sprintf("cannot be decoded: %v: %s", err, bytes.ToValidUTF8(raw, []byte("?")))
 	}

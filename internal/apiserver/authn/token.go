@@ -82,7 +82,7 @@ func (i *Issuer) audiences(ctx context.Context, c *claims) (authenticator.Audien
 	}
 	auds := has.Intersect(want)
 	if len(auds) == 0 {
-		return nil, fmt.Errorf("token audiences %q is invalid for the target audiences %q", has, want)
+		return nil, fmt.Errorf("[invalid bearer token, token audiences %q is invalid for the target audiences %q]", has, want) // as upstream's two authenticators say it
 	}
 	return auds, nil
 }

@@ -101,7 +101,7 @@ func (h *Handler) Serves(path string) bool { return h.docs.Load().plain[clean(pa
 
 func clean(path string) string { return strings.TrimSuffix(path, "/") }
 
-// ServeHTTP answers GET and HEAD of a path that Serves; any other gets 404 or 405.
+// ServeHTTP answers GET and HEAD of a path that Serves, and of one that Lists any method; any other gets 404 or 405.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	docs, path := h.docs.Load(), clean(r.URL.Path)
 	plain := docs.plain[path]
@@ -109,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !Lists(r.URL.Path) {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
 		return

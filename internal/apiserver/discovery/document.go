@@ -57,8 +57,12 @@ func newDocument(obj runtime.Object) *document {
 		return runtime.Encode(wire(), obj)
 	})
 	d.etag = sync.OnceValues(func() (string, error) {
-		j, err := d.json()
-		return fmt.Sprintf(`"%X"`, sha512.Sum512(j.body)), err
+		hashed := obj
+		if l, ok := obj.(*apidiscoveryv2.APIGroupDiscoveryList); ok { // as upstream does, without the kind
+			hashed = &apidiscoveryv2.APIGroupDiscoveryList{ListMeta: l.ListMeta, Items: l.Items}
+		}
+		j, err := json.Marshal(hashed)
+		return fmt.Sprintf(`"%X"`, sha512.Sum512(j)), err
 	})
 	return d
 }

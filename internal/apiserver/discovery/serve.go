@@ -67,7 +67,7 @@ func wantsAggregated(accept string) (negotiate.Media, bool) {
 
 func servePlain(w http.ResponseWriter, r *http.Request, d *document) {
 	choose := negotiate.ChoosePlain
-	if lists(r.URL.Path) || strings.Contains(r.Header.Get("Accept"), "as=APIGroupDiscoveryList") {
+	if Lists(r.URL.Path) || strings.Contains(r.Header.Get("Accept"), "as=APIGroupDiscoveryList") {
 		choose = func(r *http.Request) (negotiate.Output, error) { return negotiate.Choose(r, false) }
 	}
 	out, err := choose(r)
@@ -78,11 +78,11 @@ func servePlain(w http.ResponseWriter, r *http.Request, d *document) {
 	write(w, r, d, out, "")
 }
 
-// lists says whether path is that of all groups or of one. Upstream's aggregator answers these, as it does who asks for the
-// aggregated form, and refuses an encoding in other words than its router does.
-func lists(path string) bool {
+// Lists says whether path is that of all groups or of one. Upstream's aggregator answers these, as it does who asks for the
+// aggregated form, and refuses an encoding in other words than its router does, but for its own group. They are answered whatever the method.
+func Lists(path string) bool {
 	rest, ok := strings.CutPrefix(strings.TrimSuffix(path, "/"), "/apis")
-	return ok && strings.Count(rest, "/") <= 1
+	return ok && strings.Count(rest, "/") <= 1 && rest != "/apiregistration.k8s.io"
 }
 
 // write sends d; params are added to the content type.

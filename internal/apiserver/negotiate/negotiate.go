@@ -65,7 +65,7 @@ func JSONOnly(r *http.Request) error {
 		return nil
 	}
 	for _, c := range goautoneg.ParseAccept(header) {
-		if c.Type == "*" || c.Type == "application" && (c.SubType == "*" || c.SubType == "json") && c.Params["as"] == "" {
+		if c.Type == "*" || c.Type == "application" && (c.SubType == "*" || c.SubType == "json") {
 			return nil
 		}
 	}

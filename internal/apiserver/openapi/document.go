@@ -44,7 +44,9 @@ var v2Forms, v3Forms = forms("v2"), forms("v3")
 
 // serve answers in the first acceptable form, compressed as it is stored where the client can take that.
 func (d *document) serve(w http.ResponseWriter, r *http.Request, known []form) {
-	w.Header().Add("Vary", "Accept")
+	if w.Header().Add("Vary", "Accept"); &known[0] == &v2Forms[0] { // upstream says so of these alone
+		w.Header().Add("Vary", "Accept-Encoding")
+	}
 	f, ok := choose(r.Header.Get("Accept"), known)
 	if !ok {
 		w.WriteHeader(http.StatusNotAcceptable)
@@ -59,9 +61,8 @@ func (d *document) serve(w http.ResponseWriter, r *http.Request, known []form) {
 		return
 	}
 	w.Header().Set("Content-Type", f.contentType)
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if zips := r.Header.Get("Accept-Encoding"); strings.Contains(zips, "gzip") && (!strings.Contains(zips, "gzip;q=0") || &known[0] != &v2Forms[0]) {
 		w.Header().Set("Content-Encoding", "gzip")
-		w.Header().Add("Vary", "Accept-Encoding")
 	} else if data, err = expand(data); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
