@@ -124,9 +124,7 @@ func New(cfg Config) (*Server, error) {
 	if s.sec.Authenticator == nil || s.sec.Authorizer == nil {
 		return nil, errors.New("apiserver: Security needs Authenticator and Authorizer")
 	}
-	if sized, ok := cfg.Store.(interface {
-		Size(context.Context) (int64, error)
-	}); ok {
+	if sized, ok := cfg.Store.(interface{ Size() (int64, error) }); ok {
 		if err := cfg.Metrics.Measure(sized.Size); err != nil {
 			return nil, err
 		}

@@ -257,8 +257,13 @@ func toKV(kv *mvccpb.KeyValue) KV {
 	return KV{Key: string(kv.Key), Value: kv.Value, ModRevision: kv.ModRevision, CreateRevision: kv.CreateRevision, Lease: kv.Lease}
 }
 
+// sizePatience bounds the question for the size.
+const sizePatience = 2 * time.Second
+
 // Size is what the database file takes on the disk of the member asked first, in bytes.
-func (s *Etcd) Size(ctx context.Context) (int64, error) {
+func (s *Etcd) Size() (int64, error) {
+	ctx, cancel := context.WithTimeout(s.scope.Context(), sizePatience)
+	defer cancel()
 	st, err := s.client.Maintenance.Status(ctx, s.keeper.endpoints()[0])
 	if err != nil {
 		return 0, err

@@ -1,7 +1,6 @@
 package health
 
 import (
-	"context"
 	"strconv"
 	"sync"
 	"time"
@@ -9,9 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 )
-
-// sizePatience bounds what /metrics waits for the store.
-const sizePatience = 2 * time.Second
 
 // features shows each feature gate and whether it is on.
 type features struct{}
@@ -34,7 +30,7 @@ func (features) Collect(c chan<- prometheus.Metric) {
 }
 
 // storeSize asks the store for its size when somebody looks.
-type storeSize func(context.Context) (int64, error)
+type storeSize func() (int64, error)
 
 var storageSize = prometheus.NewDesc("apiserver_storage_size_bytes", "Size of the store's database file, in bytes.", []string{"storage_cluster_id"}, nil)
 
@@ -43,15 +39,13 @@ func (storeSize) Describe(c chan<- *prometheus.Desc) { c <- storageSize }
 
 // Collect implements prometheus.Collector.
 func (f storeSize) Collect(c chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), sizePatience)
-	defer cancel()
-	if n, err := f(ctx); err == nil { // a store that cannot say has no size
+	if n, err := f(); err == nil { // a store that cannot say has no size
 		c <- prometheus.MustNewConstMetric(storageSize, prometheus.GaugeValue, float64(n), "etcd-0")
 	}
 }
 
 // Measure has /metrics tell the size of the store, in bytes.
-func (m *Metrics) Measure(size func(context.Context) (int64, error)) error {
+func (m *Metrics) Measure(size func() (int64, error)) error {
 	if m == nil {
 		return nil
 	}
