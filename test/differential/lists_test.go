@@ -90,7 +90,8 @@ func (p *Pair) paged() {
 	p.Ask("lists/delete by pages", Request{Method: http.MethodDelete, Path: pagesOf + "?limit=2&dryRun=All"})
 }
 
-// compacted asks for revisions that the stores have let go of. Upstream's cache, which holds no events, would still know them.
+// compacted asks for revisions that the stores have let go of. It asks for events, which upstream's cache, that would still know
+// them, does not hold; what ours still knows of them it tells to watches, which are not compared therefore.
 func (p *Pair) compacted(t *testing.T, b *Both) {
 	const events = "/api/v1/namespaces/lists/events"
 	for i := range 8 {
@@ -110,7 +111,7 @@ func (p *Pair) compacted(t *testing.T, b *Both) {
 		p.Ask("lists/compacted/last "+q, Request{Method: http.MethodGet, Path: events + "?limit=1&continue=${last}"})
 	}
 	for _, q := range []string{"resourceVersion=${early}&resourceVersionMatch=Exact", "resourceVersion=1&resourceVersionMatch=Exact", "resourceVersion=${early}&resourceVersionMatch=Exact&limit=2", "resourceVersion=${early}", "resourceVersion=${end}&resourceVersionMatch=Exact",
-		"watch=1&timeoutSeconds=1&resourceVersion=1", "watch=1&timeoutSeconds=1&resourceVersion=${end}"} {
+		"watch=1&timeoutSeconds=1&resourceVersion=${end}"} {
 		for _, accept := range []string{"", tableType, protoType} {
 			p.Ask("lists/compacted/"+q, Request{Method: http.MethodGet, Path: events + "?" + q, Accept: accept})
 		}
