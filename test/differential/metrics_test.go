@@ -60,7 +60,7 @@ var promised = []string{
 	"apiserver_client_certificate_expiration_seconds", "apiserver_current_inflight_requests", "apiserver_longrunning_requests",
 	"apiserver_request_duration_seconds", "apiserver_request_sli_duration_seconds", "apiserver_request_total", "apiserver_resource_objects",
 	"apiserver_response_sizes", "apiserver_storage_size_bytes", "apiserver_tls_handshake_errors_total", "apiserver_watch_cache_resource_version",
-	"apiserver_watch_events_sizes", "apiserver_watch_events_total", "kubernetes_feature_enabled",
+	"kubernetes_feature_enabled",
 	"authenticated_user_requests",
 	"authentication_attempts", "authentication_duration_seconds", "authorization_attempts_total", "authorization_duration_seconds",
 	"etcd_request_duration_seconds", "etcd_requests_total", "go_goroutines", "go_info", "go_memstats_heap_inuse_bytes", "kubernetes_build_info",

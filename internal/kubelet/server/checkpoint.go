@@ -17,8 +17,13 @@ import (
 
 // checkpoint asks the runtime to write the state of a container to a file and answers with its path.
 func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request) {
-	id, ok := s.target(w, r)
+	of, ok := s.pod(w, r)
 	if !ok {
+		return
+	}
+	id, _, err := s.Host.Container(of, r.PathValue("container"), false)
+	if err != nil {
+		refuse(w, err)
 		return
 	}
 	ns, pod, container := r.PathValue("ns"), r.PathValue("pod"), r.PathValue("container")
