@@ -25,7 +25,7 @@ const (
 const (
 	settle      = 2 * time.Second  // after a collection with no other, a burst is over
 	soon        = time.Second      // collections so soon after each other are a burst
-	returnEvery = 20 * time.Second // giving memory back takes a collection
+	returnEvery = 30 * time.Second // giving memory back takes a collection
 	startOver   = 6 * time.Second  // the soonest that everything is behind it that a start runs through
 )
 
@@ -51,6 +51,14 @@ func KeepMemory(ctx context.Context) error {
 	look := time.NewTimer(time.Hour)
 	look.Stop()
 	var returned, last time.Time
+	var program []mapping
+	giveBack := func(least uint64) {
+		if bytes(freeBytes) > least {
+			debug.FreeOSMemory()
+		}
+		_ = forget(program) // what cannot be given back stays, which costs memory and nothing else
+		returned = time.Now()
+	}
 	var busy bool
 	started := time.NewTimer(startOver)
 	defer started.Stop()
@@ -69,29 +77,30 @@ func KeepMemory(ctx context.Context) error {
 			}
 		case <-look.C:
 			busy = false
-			if excess(bytes(liveBytes), bytes(freeBytes)) && time.Since(returned) > returnEvery {
-				debug.FreeOSMemory()
-				returned = time.Now()
+			if program == nil {
+				continue // still starting
 			}
+			if early := returnEvery - time.Since(returned); early > 0 {
+				look.Reset(early)
+				continue
+			}
+			giveBack(excess(bytes(liveBytes)))
 		case <-started.C:
 			if time.Since(last) < settle { // on a slow machine, or with much to load
 				started.Reset(settle)
 				continue
 			}
-			if bytes(freeBytes) > leftOver {
-				debug.FreeOSMemory()
-				returned = time.Now()
-			}
-			_ = forgetProgram() // what cannot be given back stays, which costs memory and nothing else
+			program = cutProgram()
+			giveBack(leftOver)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// excess says whether so much is free, of a heap of which so much is in use, that the kernel shall have it back now: after
-// a burst. The runtime gives it back by itself too, over minutes.
-func excess(live, free uint64) bool { return free > maxRoom+live/2 }
+// excess is how much may be free of a heap of which so much is in use; with more, the kernel shall have it back when a burst
+// is over. The runtime gives it back by itself too, over minutes.
+func excess(live uint64) uint64 { return maxRoom/4 + live/2 }
 
 // room is the collector's percentage for a heap of which so many bytes are in use, in steps: changing it stops the program
 // for a moment.

@@ -20,12 +20,9 @@ func TestRoom(t *testing.T) {
 }
 
 func TestExcess(t *testing.T) {
-	for _, c := range []struct {
-		live, free uint64
-		want       bool
-	}{{0, 0, false}, {20 << 20, 40 << 20, false}, {20 << 20, 43 << 20, true}, {200 << 20, 100 << 20, false}, {200 << 20, 150 << 20, true}} {
-		if got := excess(c.live, c.free); got != c.want {
-			t.Errorf("excess(%d MiB, %d MiB) = %v", c.live>>20, c.free>>20, got)
+	for live, want := range map[uint64]uint64{0: 8, 20: 18, 200: 108} {
+		if got := excess(live << 20); got != want<<20 {
+			t.Errorf("excess(%d MiB) = %d", live, got)
 		}
 	}
 	runtime.GC()

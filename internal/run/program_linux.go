@@ -10,25 +10,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forgetProgram gives the program's code and constants back to the page cache. A start runs through code and tables of
-// which little is needed again, tens of megabytes of the program's file; what is still needed comes back from the page cache
-// at its next use, a grain at a time. Nothing can be lost: these mappings are private, cannot be written and have not been,
-// as those of a position-independent program are while it is relocated.
-func forgetProgram() error {
+// cutProgram cuts the program's code and constants into grains and returns where they are, for forget. What it cannot cut
+// stays whole; it returns an empty list, not nil, where it cannot find them.
+func cutProgram() []mapping {
+	found := []mapping{}
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return err
+		return found
 	}
 	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
-		return err
+		return found
 	}
 	defer maps.Close()
-	for _, m := range constantMappings(maps, program) {
-		if err := advise(m, unix.MADV_DONTNEED); err != nil {
-			return err
+	found = append(found, constantMappings(maps, program)...)
+	for _, m := range found {
+		if err := split(m); err != nil { // too many mappings
+			break
 		}
-		if err := split(m); err != nil {
+	}
+	return found
+}
+
+// forget gives the program's code and constants back to the page cache. A start, or a burst, runs through code and tables of
+// which little is needed again, tens of megabytes of the program's file; what is still needed comes back from the page cache
+// at its next use, a grain at a time. Nothing can be lost: these mappings are private, cannot be written and have not been,
+// as those of a position-independent program are while it is relocated.
+func forget(program []mapping) error {
+	for _, m := range program {
+		if err := advise(m, unix.MADV_DONTNEED); err != nil {
 			return err
 		}
 	}

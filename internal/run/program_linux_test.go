@@ -31,10 +31,14 @@ Anonymous:             0 kB
 	}
 }
 
-// TestForgetProgram: the program runs on, also through code and constants that it has just forgotten.
-func TestForgetProgram(t *testing.T) {
+// TestForget: the program runs on, also through code and constants that it has just forgotten.
+func TestForget(t *testing.T) {
+	program := cutProgram()
+	if len(program) == 0 {
+		t.Error("the program is mapped nowhere")
+	}
 	for range 3 {
-		if err := forgetProgram(); err != nil {
+		if err := forget(program); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Repeat("constant", 2); got != "constantconstant" {
