@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"minato.dev/minato/internal/cluster"
@@ -34,7 +35,10 @@ is as it was when it was read.`,
 					return err
 				}
 				own := inspectedConfigOf(x.Spec, d)
-				made.Base = d
+				made.Base = ocispec.Image{Platform: ocispec.Platform{Variant: d.Variant}, Config: d.Config, RootFS: d.RootFS, History: d.History}
+				if d.Manifest != nil {
+					made.BaseLayers = append([]ocispec.Descriptor{}, d.Layers...)
+				}
 				made.Config.User, made.Config.WorkingDir, made.Config.Env, made.Config.Cmd, made.Config.Entrypoint = own.User, own.WorkingDir, own.Env, own.Cmd, own.Entrypoint
 				for _, text := range changes {
 					if err := made.Change(text); err != nil {

@@ -17,15 +17,14 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"minato.dev/minato/internal/image"
 )
 
 // A Commit is an image that is made of another one and what a container has written.
 type Commit struct {
-	Base            image.Detail
-	Config          ocispec.ImageConfig // what the fields of the base's are replaced by; those that are empty stay
-	Upper           string              // the overlay's upper directory
+	Base            ocispec.Image
+	BaseLayers      []ocispec.Descriptor // as its registry has them; none where they are here in another form only
+	Config          ocispec.ImageConfig  // what the fields of the base's are replaced by; those that are empty stay
+	Upper           string               // the overlay's upper directory
 	Author, Message string
 
 	layer ocispec.Descriptor
@@ -90,7 +89,7 @@ func commandOf(text string) (args []string) {
 
 // Pack writes the layer to f.
 func (c *Commit) Pack(ctx context.Context, f *os.File) error {
-	if c.Base.Manifest == nil {
+	if c.BaseLayers == nil {
 		return errors.New("the container's image is not here as its registry has it; pull or load it again")
 	}
 	outer, inner := digest.SHA256.Digester(), digest.SHA256.Digester()
@@ -115,7 +114,7 @@ func (c *Commit) Archive(w io.Writer, f *os.File) error {
 	}
 	d := describe(ocispec.MediaTypeImageConfig, config)
 	manifest, err := json.Marshal(ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, Config: d,
-		Layers: append(slices.Clone(c.Base.Layers), c.layer)})
+		Layers: append(slices.Clone(c.BaseLayers), c.layer)})
 	if err != nil {
 		return err
 	}
