@@ -14,7 +14,7 @@ import (
 const (
 	fewWatchers = 8
 	breath      = 300 * time.Microsecond // for each watcher of the kind
-	longest     = 180 * time.Millisecond
+	longest     = 210 * time.Millisecond
 )
 
 // pace is the least time between two flushes of one of so many watchers.
