@@ -22,11 +22,12 @@ func TestLayerGoesOn(t *testing.T) {
 	layer := filepath.Join(m.cfg.Root, "layers", "abc123")
 	pc := m.pod()
 	first := m.run(pc)
-	one := m.create(first, pc, named(0, "echo one >> /f; chown 5:6 /f; exec sleep 1000"))
+	one := m.create(first, pc, named(0, "echo one >> /f; chown 5:6 /f; echo done; exec sleep 1000"))
 	if _, err := m.CreateContainer(m.ctx(), &api.CreateContainerRequest{PodSandboxId: first, Config: named(1, "true"), SandboxConfig: pc}); err == nil || !strings.Contains(err.Error(), "has not ended") {
 		t.Errorf("two write to one layer: %v", err)
 	}
 	m.begin(one)
+	eventually(t, "the first has written", func() bool { return m.output(one) == "done\n" })
 	if _, err := m.StopContainer(m.ctx(), &api.StopContainerRequest{ContainerId: one}); err != nil {
 		t.Fatal(err)
 	}
