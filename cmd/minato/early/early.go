@@ -34,9 +34,11 @@ func hand() {
 	if data == "" {
 		data = defaultData
 	}
-	text := read(data + record)
-	lines := split(text, '\n')
-	if len(lines) < 3 || lines[0] != identity() {
+	if !own(data + record) { // a directory that the environment names may be anybody's
+		return
+	}
+	lines := split(read(data+record), '\n')
+	if len(lines) < 3 || lines[0] != identity() || !own(lines[1]) {
 		return
 	}
 	// An error leaves everything as it is.
@@ -50,6 +52,12 @@ func identity() string {
 		return ""
 	}
 	return number(int64(st.Dev)) + " " + number(int64(st.Ino)) + " " + number(st.Size) + " " + number(st.Mtim.Sec) + " " + number(st.Mtim.Nsec)
+}
+
+// own says whether a file is this user's, and nobody else's to write.
+func own(path string) bool {
+	var st syscall.Stat_t
+	return syscall.Stat(path, &st) == nil && int(st.Uid) == syscall.Geteuid() && st.Mode&0o022 == 0
 }
 
 // read returns the content of a file of up to 64 KB; of any other, nothing.

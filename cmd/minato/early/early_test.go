@@ -27,6 +27,32 @@ func TestRecordIsKnown(t *testing.T) {
 	}
 }
 
+// A record in a directory that others may write is not followed.
+func TestOnlyOwnFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record")
+	if own(path) {
+		t.Error("a file that is not there is ours")
+	}
+	for _, c := range []struct {
+		mode os.FileMode
+		uid  int
+		want bool
+	}{{0o600, 0, true}, {0o755, 0, true}, {0o664, 0, false}, {0o602, 0, false}, {0o600, 12345, false}} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, c.uid, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := own(path); got != c.want {
+			t.Errorf("mode %o of %d: %t", c.mode, c.uid, got)
+		}
+	}
+}
+
 // Whatever it imported would be initialised before it, with all that stands on that.
 func TestImportsSyscallAlone(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "early.go", nil, parser.ImportsOnly)
