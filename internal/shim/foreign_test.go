@@ -149,12 +149,12 @@ func (n *node) foreignTerminal(t *testing.T) {
 	if err := n.Resize(ctx, r.ID, 90, 20); err != nil {
 		t.Fatal(err)
 	}
-	x, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: sh("stty size; read x; echo got $x; exit 4"), TTY: true, Width: 100, Height: 30}, shim.Stdio{})
+	x, err := n.Exec(ctx, r.ID, shim.ExecRequest{Args: sh("read x; stty size; echo got $x; exit 4"), TTY: true, Width: 100, Height: 30}, shim.Stdio{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := newReader(x.Console())
-	if _, err := x.Console().WriteString("word\n"); err != nil {
+	if _, err := x.Console().WriteString("word\n"); err != nil { // crun may size a terminal when its program runs already
 		t.Fatal(err)
 	}
 	c.until(t, "30 100")
