@@ -118,6 +118,15 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// TestProxyToAPortThatIsNone: the library that proxies takes for granted that an address can be read.
+func TestProxyToAPortThatIsNone(t *testing.T) {
+	s := withKubelet(t)
+	must(t, do(t, s, "PATCH", pods+"/p/status", `{"status":{"podIP":"10.1.2.3","podIPs":[{"ip":"10.1.2.3"}]}}`, "Content-Type", mergePatch), 200)
+	if a := do(t, s, "GET", pods+"/p:odd/proxy/", ""); a.code != 400 || !strings.Contains(a.status(t).Message, `invalid pod request "p:odd"`) {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+}
+
 // TestLogBySocket: a browser gets an empty message, then the log, as bytes or in base64, then the end.
 func TestLogBySocket(t *testing.T) {
 	s := withKubelet(t)

@@ -53,6 +53,9 @@ func (c *call) connectProxy() error {
 	}
 	u.Path = c.proxyPath()
 	u.RawQuery = c.r.URL.RawQuery
+	if _, err := url.Parse(u.String()); err != nil { // the library takes for granted that it can be read
+		return apierrors.NewBadRequest(fmt.Sprintf("invalid %s request %q: %v", strings.TrimSuffix(c.res.Name, "s"), c.info.Name, err))
+	}
 	proxy.NewUpgradeAwareHandler(u, rt, true, false, c).ServeHTTP(c.w, c.r)
 	return nil
 }

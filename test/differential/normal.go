@@ -26,7 +26,7 @@ var (
 	age      = regexp.MustCompile(`^(\d+[smhdy])+$`)
 	nodePort = regexp.MustCompile(`:3[0-2]\d{3}/`)
 	twoPorts = regexp.MustCompile(`({TCP |Duplicate value: |HealthCheck NodePort )3[0-2]\d{3}`)
-	revision = regexp.MustCompile(`\b\d+ \(\d+\)`) // of "too old resource version: 1 (2)"
+	revision = regexp.MustCompile(`(?:\b\d+|<revision>) \(\d+\)`) // of "too old resource version: 1 (2)"
 	address  = regexp.MustCompile(`\b10\.97\.\d+\.\d+\b`)
 	access   = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
 	server   = regexp.MustCompile(`127\.0\.0\.1:\d+`)

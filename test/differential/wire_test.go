@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -50,6 +52,9 @@ func (p *Pair) wires(s Seed, ns string) {
 		p.Ask(st.step+"dry patch as "+accept, Request{Method: http.MethodPatch, Path: st.one + "?dryRun=All", Body: text(s.Change), Type: mergeType, Accept: accept})
 		p.Ask(st.step+"dry delete as "+accept, Request{Method: http.MethodDelete, Path: st.one + "?dryRun=All", Accept: accept})
 		p.Ask(st.step+"dry delete all as "+accept, Request{Method: http.MethodDelete, Path: st.query("dryRun=All"), Accept: accept})
+		if !slices.Contains(watchedInAllForms, path.Base(st.list)) {
+			continue
+		}
 		for _, q := range []string{"", "&resourceVersion=0", "&resourceVersion=0&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"} {
 			p.asks = append(p.asks, later{st.step + "watch " + q + " as " + accept, Request{Method: http.MethodGet, Path: st.query("watch=1&timeoutSeconds=1" + q), Accept: accept}})
 		}
@@ -63,6 +68,9 @@ func (p *Pair) wires(s Seed, ns string) {
 	st.ask("delete, protobuf", http.MethodDelete, st.one, string(options), protoType)
 	st.ask("let go", http.MethodPatch, st.one, `{"metadata":{"finalizers":null}}`, mergeType)
 }
+
+// watchedInAllForms are the kinds whose watches are asked for in every form; each takes seconds.
+var watchedInAllForms = []string{"configmaps", "pods", "services", "events", "deployments", "clusterroles"}
 
 // inEnvelope encodes an object as protobuf.
 func inEnvelope(body string) ([]byte, error) {
