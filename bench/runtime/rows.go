@@ -34,17 +34,22 @@ func (c *config) rows(r *report.Result, res [2]result) {
 	row("`true` in a container, p50", report.Millis, func(x result) *report.Value { return report.Median(report.Ms(x.exec...)) })
 	exec := row("CPU of it", report.Millis, func(x result) *report.Value { return one(x.execCPU) })
 	exec.Reach.Figure, exec.Key = 5, true
-	held := func(name string, of func(x result) int64) *report.Row {
+	kernel := func(name string, of func(x result) int64) *report.Row {
 		return row(name, report.Megabytes, func(x result) *report.Value {
-			if x.idle.kernel == 0 {
+			if x.idle.kernel <= 0 || x.program <= 0 { // the machine gave back more meanwhile: the control says that nothing was measured
 				return nil
 			}
 			return report.Just(report.MB(of(x)))
 		})
 	}
-	user := held("an idle pod in the runtime's own processes, PSS", func(x result) int64 { return x.idle.user })
+	user := row("an idle pod in the runtime's own processes, PSS", report.Megabytes, func(x result) *report.Value {
+		if x.idle.kernel == 0 {
+			return nil
+		}
+		return report.Just(report.MB(x.idle.user))
+	})
 	user.Reach.Figure, user.Key = 0.016, true
-	whole := held("an idle pod with the kernel's part, without its application", func(x result) int64 { return x.idle.user + x.idle.kernel - x.program })
+	whole := kernel("an idle pod with the kernel's part, without its application", func(x result) int64 { return x.idle.user + x.idle.kernel - x.program })
 	whole.Reach.Figure, whole.Key = 0.35, true
-	held("an idle pod with the kernel's part and its application's", func(x result) int64 { return x.idle.user + x.idle.kernel })
+	kernel("an idle pod with the kernel's part and its application's", func(x result) int64 { return x.idle.user + x.idle.kernel })
 }

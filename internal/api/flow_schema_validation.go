@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apimachinery "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap"
@@ -35,7 +34,7 @@ func validFlow(f *flowcontrol.FlowSchema) field.ErrorList {
 	errs := core.ValidateObjectMeta(&f.ObjectMeta, false, apimachinery.NameIsDNSSubdomain, field.NewPath("metadata"))
 	at := field.NewPath("spec")
 	errs = append(errs, validFlowSpec(f.Name, &f.Spec, at)...)
-	if spec, ok := mandatoryFlows()[f.Name]; ok && !equality.Semantic.DeepEqual(f.Spec, spec) {
+	if spec, ok := mandatoryFlows()[f.Name]; ok && !Equal(f.Spec, spec) {
 		errs = append(errs, field.Invalid(at, f.Spec, fmt.Sprintf("spec of '%s' must equal the fixed value", f.Name)))
 	}
 	return append(errs, validFlowStatus(f)...)

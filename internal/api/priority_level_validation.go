@@ -6,7 +6,6 @@ import (
 	"math"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apimachinery "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap"
@@ -54,7 +53,7 @@ func validMandatoryLevel(p *flowcontrol.PriorityLevelConfiguration, at *field.Pa
 	if p.Name == flowcontrol.PriorityLevelConfigurationNameExempt {
 		have.Exempt, but = want.Exempt, " except the 'spec.exempt' field"
 	}
-	if equality.Semantic.DeepEqual(want, have) {
+	if Equal(want, have) {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(at, p.Spec, fmt.Sprintf("spec of '%s'%s must equal the fixed value", p.Name, but))}

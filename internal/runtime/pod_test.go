@@ -126,9 +126,10 @@ func TestProcessesAreSharedOnRequest(t *testing.T) {
 	ida, idb := m.create(pod, pc, a), m.create(pod, pc, b)
 	m.begin(ida)
 	m.begin(idb)
-	if out, _ := m.exec(idb, "ps"); !strings.Contains(out, "sleep 4242") || !strings.Contains(out, "/pause") {
-		t.Errorf("b sees %s", out)
-	}
+	eventually(t, "b sees a and the init", func() bool {
+		out, _ := m.exec(idb, "ps")
+		return strings.Contains(out, "sleep 4242") && strings.Contains(out, "/pause")
+	})
 	m.restart()
 	if out, _ := m.exec(idb, "ps"); !strings.Contains(out, "sleep 4242") {
 		t.Errorf("after a restart b sees %s", out)
@@ -142,9 +143,10 @@ func TestProcessesAreSharedOnRequest(t *testing.T) {
 	d.Linux.SecurityContext.NamespaceOptions = &api.NamespaceOption{Pid: api.NamespaceMode_TARGET, TargetId: target}
 	debug := m.create(pod2, alone, d)
 	m.begin(debug)
-	if out, _ := m.exec(debug, "ps"); !strings.Contains(out, "sleep 4343") {
-		t.Errorf("the debug container sees %s", out)
-	}
+	eventually(t, "the debug container sees its target", func() bool {
+		out, _ := m.exec(debug, "ps")
+		return strings.Contains(out, "sleep 4343")
+	})
 	if _, err := m.StopContainer(m.ctx(), &api.StopContainerRequest{ContainerId: ida}); err != nil {
 		t.Fatal(err)
 	}

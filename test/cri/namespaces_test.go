@@ -72,22 +72,23 @@ var namespaces = []check{
 			return x
 		}
 		a, b := make("exec sleep 4242"), make("exec sleep 1000")
-		ps := r.exec(b, "ps")
-		r.say("sees the other %t, an init of its own %t", strings.Contains(ps, "sleep 4242"), r.exec(b, "cat", "/proc/1/comm") != "sleep\n")
+		r.until("it sees the other", func() bool { return strings.Contains(r.exec(b, "ps"), "sleep 4242") })
+		r.say("an init of its own %t", r.exec(b, "cat", "/proc/1/comm") != "sleep\n")
 		_, err := r.StopContainer(r.ctx, &api.StopContainerRequest{ContainerId: a})
 		r.code("stop", err)
 		r.say("%s", r.status(b).State)
-	}, "sees the other true, an init of its own true\nstop: OK\nCONTAINER_RUNNING\n"},
+	}, "an init of its own true\nstop: OK\nCONTAINER_RUNNING\n"},
 	{"processes of a container", func(r *run) {
 		target := r.begin(r.shell("exec sleep 4343"))
 		c := r.shell("exec sleep 1000")
 		c.Linux.SecurityContext.NamespaceOptions = &api.NamespaceOption{Pid: api.NamespaceMode_TARGET, TargetId: target}
-		r.say("%t", strings.Contains(r.exec(r.begin(c), "ps"), "sleep 4343"))
+		x := r.begin(c)
+		r.until("it sees its target", func() bool { return strings.Contains(r.exec(x, "ps"), "sleep 4343") })
 		c = r.shell("exec sleep 1000")
 		c.Linux.SecurityContext.NamespaceOptions = &api.NamespaceOption{Pid: api.NamespaceMode_TARGET, TargetId: nowhere}
 		_, err := r.tryCreate(r.sharedID, r.shared, c)
 		r.refused("no such target", err)
-	}, "true\nno such target: refused\n"},
+	}, "no such target: refused\n"},
 	{"shared memory of the pod", func(r *run) {
 		a, b := r.begin(r.shell("exec sleep 1000")), r.begin(r.shell("exec sleep 1000"))
 		r.exec(a, "sh", "-c", "echo hello >/dev/shm/x")

@@ -14,8 +14,8 @@ var process = []check{
 		c := r.shell("")
 		c.Command = nil
 		id := r.begin(c)
-		r.say("%s", r.exec(id, "sh", "-c", "tr '\\0' ' ' </proc/1/cmdline"))
-	}, "sleep 1000 \n"},
+		r.until("it runs", func() bool { return r.exec(id, "sh", "-c", "tr '\\0' ' ' </proc/1/cmdline") == "sleep 1000 \n" })
+	}, ""},
 	{"arguments instead of the image's", func(r *run) {
 		c := r.shell("")
 		c.Command, c.Args = nil, []string{"echo", "one", "two"}
