@@ -1,12 +1,13 @@
 package control
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"minato.dev/minato/internal/run/heap"
 )
 
 // Key names the object that a controller brings in order. Namespace is empty for cluster-wide kinds.
@@ -29,7 +30,7 @@ type queue struct {
 	working map[Key]time.Time // since when
 	dirty   map[Key]bool      // added while working
 	fails   map[Key]int
-	later   delayed
+	later   heap.Heap[*delay]
 	waits   map[Key]*delay // in later
 	timer   *time.Timer
 	wake    chan struct{} // holds one token while ready is not empty
@@ -40,7 +41,7 @@ type queue struct {
 
 func newQueue() *queue {
 	return &queue{queued: map[Key]time.Time{}, working: map[Key]time.Time{}, dirty: map[Key]bool{}, fails: map[Key]int{},
-		waits: map[Key]*delay{}, wake: make(chan struct{}, 1)}
+		later: heap.New((*delay).before, (*delay).place), waits: map[Key]*delay{}, wake: make(chan struct{}, 1)}
 }
 
 func (q *queue) add(k Key) {
@@ -80,20 +81,20 @@ func (q *queue) addAfter(k Key, d time.Duration) {
 	case w == nil:
 		w = &delay{when: when, key: k}
 		q.waits[k] = w
-		heap.Push(&q.later, w)
+		q.later.Push(w)
 	case when.Before(w.when):
 		w.when = when
-		heap.Fix(&q.later, w.at)
+		q.later.Fix(w)
 	}
 	q.arm()
 }
 
 // arm sets the one timer to the earliest delayed key.
 func (q *queue) arm() {
-	if len(q.later) == 0 {
+	if q.later.Len() == 0 {
 		return
 	}
-	d := time.Until(q.later[0].when)
+	d := time.Until(q.later.First().when)
 	if q.timer == nil {
 		q.timer = time.AfterFunc(d, q.due)
 		return
@@ -105,8 +106,8 @@ func (q *queue) due() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	for len(q.later) > 0 && !q.later[0].when.After(now) {
-		k := heap.Pop(&q.later).(*delay).key
+	for q.later.Len() > 0 && !q.later.First().when.After(now) {
+		k := q.later.Pop().key
 		delete(q.waits, k)
 		q.put(k)
 	}
@@ -188,27 +189,5 @@ type delay struct {
 	at   int // in the heap
 }
 
-// delayed is a heap of keys by time.
-type delayed []*delay
-
-func (d delayed) Len() int           { return len(d) }
-func (d delayed) Less(i, j int) bool { return d[i].when.Before(d[j].when) }
-func (d delayed) Swap(i, j int) {
-	d[i], d[j] = d[j], d[i]
-	d[i].at, d[j].at = i, j
-}
-
-func (d *delayed) Push(x any) {
-	w := x.(*delay)
-	w.at = len(*d)
-	*d = append(*d, w)
-}
-
-func (d *delayed) Pop() any {
-	old := *d
-	last := len(old) - 1
-	w := old[last]
-	old[last] = nil
-	*d = old[:last]
-	return w
-}
+func (d *delay) before(other *delay) bool { return d.when.Before(other.when) }
+func (d *delay) place() *int              { return &d.at }

@@ -70,8 +70,8 @@ func TestQueueKeepsOneDelayForEachKey(t *testing.T) {
 		for i := range 100 { // a node's signs of life, each of which moves its end
 			q.addAfter(key("a"), time.Minute+time.Duration(i)*time.Second)
 		}
-		if len(q.later) != 2 || len(q.waits) != 2 {
-			t.Errorf("%d delays for two keys", len(q.later))
+		if q.later.Len() != 2 || len(q.waits) != 2 {
+			t.Errorf("%d delays for two keys", q.later.Len())
 		}
 		q.addAfter(key("a"), time.Second)
 		for _, want := range []struct {
@@ -84,8 +84,8 @@ func TestQueueKeepsOneDelayForEachKey(t *testing.T) {
 			}
 			q.done(k)
 		}
-		if len(q.later) != 0 || len(q.waits) != 0 {
-			t.Errorf("%d delays are left", len(q.later))
+		if q.later.Len() != 0 || len(q.waits) != 0 {
+			t.Errorf("%d delays are left", q.later.Len())
 		}
 	})
 }

@@ -1,12 +1,13 @@
 package scheduler
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"minato.dev/minato/internal/run/heap"
 )
 
 // queue orders the pods that wait for a node.
@@ -17,7 +18,7 @@ import (
 //	         +--wakeAll------ parked   (after a back-off of 1 s doubling to 10 s, by one timer for all)
 type queue struct {
 	mu     sync.Mutex
-	active items
+	active heap.Heap[*item]
 	all    map[string]*item // active and parked, by namespace/name
 	parked int              // how many of them are parked
 	wake   chan struct{}
@@ -37,7 +38,7 @@ type item struct {
 }
 
 func newQueue() *queue {
-	return &queue{all: map[string]*item{}, wake: make(chan struct{}, 1)}
+	return &queue{active: heap.New((*item).before, (*item).place), all: map[string]*item{}, wake: make(chan struct{}, 1)}
 }
 
 func podKey(p *corev1.Pod) string { return p.Namespace + "/" + p.Name }
@@ -77,7 +78,7 @@ func (q *queue) drop(it *item) {
 	case it.parked:
 		q.parked--
 	case it.index >= 0:
-		heap.Remove(&q.active, it.index)
+		q.active.Remove(it)
 	}
 	delete(q.all, podKey(it.pod))
 }
@@ -86,8 +87,8 @@ func (q *queue) drop(it *item) {
 func (q *queue) pop(ctx context.Context) *item {
 	for {
 		q.mu.Lock()
-		if len(q.active) > 0 {
-			it := heap.Pop(&q.active).(*item)
+		if q.active.Len() > 0 {
+			it := q.active.Pop()
 			delete(q.all, podKey(it.pod))
 			q.mu.Unlock()
 			return it
@@ -149,7 +150,7 @@ func (q *queue) activate(it *item) {
 		q.parked--
 	}
 	it.parked, it.woken = false, false
-	heap.Push(&q.active, it)
+	q.active.Push(it)
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -200,32 +201,15 @@ func (q *queue) stop() {
 	}
 }
 
-// items is a heap: higher priority first, then first come, first served.
-type items []*item
-
-func (s items) Len() int { return len(s) }
-func (s items) Less(i, j int) bool {
-	if a, b := priority(s[i].pod), priority(s[j].pod); a != b {
+// before: higher priority first, then first come, first served.
+func (it *item) before(other *item) bool {
+	if a, b := priority(it.pod), priority(other.pod); a != b {
 		return a > b
 	}
-	return s[i].seq < s[j].seq
+	return it.seq < other.seq
 }
-func (s items) Swap(i, j int) {
-	s[i], s[j] = s[j], s[i]
-	s[i].index, s[j].index = i, j
-}
-func (s *items) Push(x any) {
-	it := x.(*item)
-	it.index = len(*s)
-	*s = append(*s, it)
-}
-func (s *items) Pop() any {
-	old := *s
-	it := old[len(old)-1]
-	*s = old[:len(old)-1]
-	it.index = -1
-	return it
-}
+
+func (it *item) place() *int { return &it.index }
 
 func priority(p *corev1.Pod) int32 {
 	if p.Spec.Priority == nil {

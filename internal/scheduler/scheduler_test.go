@@ -266,7 +266,7 @@ func TestQueueParksAndWakes(t *testing.T) {
 		q.park(it, time.Now(), false)
 		q.remove(it.pod)
 		q.wakeAll()
-		if len(q.all) != 0 || len(q.active) != 0 {
+		if len(q.all) != 0 || q.active.Len() != 0 {
 			t.Error("a removed pod is still in the queue")
 		}
 	})

@@ -26,7 +26,7 @@ var _ Store = (*Memory)(nil)
 
 // NewMemory returns an empty store at revision 1, as etcd's first.
 func NewMemory() *Memory {
-	return &Memory{revision: 1, state: btree.NewG(16, kvLess), changed: make(chan struct{})}
+	return &Memory{revision: 1, state: btree.NewG(16, kvLess), changed: make(chan struct{}), expiry: newExpiry()}
 }
 
 func kvLess(a, b KV) bool { return a.Key < b.Key }

@@ -6,7 +6,6 @@
 package probe
 
 import (
-	"container/heap"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"minato.dev/minato/internal/run"
+	"minato.dev/minato/internal/run/heap"
 )
 
 // Kind is which of a container's probes it is.
@@ -54,7 +54,7 @@ type Prober struct {
 
 	mu     sync.Mutex
 	probes map[Key]*probe
-	due    schedule
+	due    heap.Heap[*probe]
 }
 
 // probe is one running schedule. Its state machine: initial -> (threshold of equal outcomes) -> passing <-> failing;
@@ -73,7 +73,7 @@ type probe struct {
 
 // New returns a Prober; Run must be called.
 func New(check Check, failed func(t Target, output string, err error)) *Prober {
-	return &Prober{check: check, failed: failed, wake: make(chan struct{}, 1), probes: map[Key]*probe{}}
+	return &Prober{check: check, failed: failed, wake: make(chan struct{}, 1), probes: map[Key]*probe{}, due: heap.New((*probe).before, (*probe).place)}
 }
 
 // Set makes targets the probes of the pod: new ones begin, those not named end, others go on as they are. changed is
@@ -90,7 +90,7 @@ func (p *Prober) Set(pod types.UID, targets []Target, changed func()) {
 		}
 		pr := &probe{Target: t, changed: changed, index: -1, next: first(t, time.Now())}
 		p.probes[t.Key] = pr
-		heap.Push(&p.due, pr)
+		p.due.Push(pr)
 		started = true
 	}
 	for k, pr := range p.probes {
@@ -128,7 +128,7 @@ func (p *Prober) end(pr *probe) {
 	pr.gone = true
 	delete(p.probes, pr.Key)
 	if pr.index >= 0 {
-		heap.Remove(&p.due, pr.index)
+		p.due.Remove(pr)
 	}
 }
 
@@ -173,12 +173,12 @@ func (p *Prober) start(s *run.Scope) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	for len(p.due) > 0 {
-		pr := p.due[0]
+	for p.due.Len() > 0 {
+		pr := p.due.First()
 		if d := pr.next.Sub(now); d > 0 {
 			return d
 		}
-		heap.Pop(&p.due)
+		p.due.Pop()
 		spot := pr.Spot // Set may move it meanwhile
 		s.Go("probe", func(ctx context.Context) error {
 			p.once(ctx, pr, spot)
@@ -230,7 +230,7 @@ func (p *Prober) again(pr *probe) {
 		}
 	}
 	pr.next = now.Add(d)
-	heap.Push(&p.due, pr)
+	p.due.Push(pr)
 }
 
 // over says that the probe has nothing more to tell: startup has passed, or the container is condemned.
@@ -257,24 +257,5 @@ func (pr *probe) note(ok bool) bool {
 	return turned
 }
 
-// schedule is a heap of probes by time.
-type schedule []*probe
-
-func (s schedule) Len() int           { return len(s) }
-func (s schedule) Less(i, j int) bool { return s[i].next.Before(s[j].next) }
-func (s schedule) Swap(i, j int) {
-	s[i], s[j] = s[j], s[i]
-	s[i].index, s[j].index = i, j
-}
-func (s *schedule) Push(x any) {
-	pr := x.(*probe)
-	pr.index = len(*s)
-	*s = append(*s, pr)
-}
-func (s *schedule) Pop() any {
-	old := *s
-	pr := old[len(old)-1]
-	*s = old[:len(old)-1]
-	pr.index = -1
-	return pr
-}
+func (pr *probe) before(other *probe) bool { return pr.next.Before(other.next) }
+func (pr *probe) place() *int              { return &pr.index }

@@ -30,7 +30,7 @@ func play(t *testing.T, kind Kind, spec corev1.Probe, answers string, d time.Dur
 		synctest.Wait()
 		pass, known = p.Passing(key)
 		p.Set("u", nil, nil)
-		if len(p.probes)+len(p.due) != 0 {
+		if len(p.probes)+p.due.Len() != 0 {
 			t.Error("a probe outlives its pod")
 		}
 		cancel()
