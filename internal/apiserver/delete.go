@@ -63,60 +63,12 @@ func (c *call) returnsDeleted() bool {
 
 // deleteObject deletes the object in the URL as the options say. deleted is false where it only has been marked.
 func (c *call) deleteObject(o *metav1.DeleteOptions) (*written, error) {
-	key := c.key()
-	cur, err := c.s.current(c.ctx(), c.res, key, false)
-	if err != nil {
-		return nil, err
-	}
-	fresh := cur == nil
-	for range maxAttempts {
-		if err := c.ctx().Err(); err != nil {
-			return nil, timedOut(err)
-		}
+	return c.settle(func(cur *state) (*written, error) {
 		if cur == nil {
 			return nil, apierrors.NewNotFound(c.gr(), c.info.Name)
 		}
-		w, err := c.deleteState(cur, o.DeepCopy())
-		var conflict *store.ConflictError
-		switch {
-		case err == nil && (fresh || w.revision != cur.revision):
-			return w, nil
-		case err == nil:
-			next, err := c.newest(key, cur)
-			if err != nil || next == cur {
-				return w, err
-			}
-			cur, fresh = next, true
-		case errors.As(err, &conflict) && conflict.Found:
-			if cur, err = c.res.state(conflict.Current.Value, conflict.Current.ModRevision); err != nil {
-				return nil, err
-			}
-			fresh = true
-		case errors.As(err, &conflict):
-			cur, fresh = nil, true
-		case fresh:
-			return nil, err
-		default:
-			had := cur.revision
-			if cur, err = c.reread(had, err); err != nil {
-				return nil, err
-			}
-			fresh = true
-		}
-	}
-	return nil, apierrors.NewConflict(c.gr(), c.info.Name, errors.New(optimisticLock))
-}
-
-// reread asks the store for a newer state than had; where there is none, cause stands.
-func (c *call) reread(had int64, cause error) (*state, error) {
-	next, err := c.s.current(c.ctx(), c.res, c.key(), true)
-	if err != nil {
-		return nil, err
-	}
-	if next != nil && next.revision == had {
-		return nil, cause
-	}
-	return next, nil
+		return c.deleteState(cur, o.DeepCopy())
+	})
 }
 
 // deleteState is one round of deleteObject on the state cur.

@@ -145,6 +145,13 @@ const maxAttempts = 100
 
 // mutate is upstream's guaranteed update: read, edit, admit, validate, write where nobody wrote in between, else again.
 func (c *call) mutate(o writeOptions, f edit) (*written, error) {
+	return c.settle(func(cur *state) (*written, error) { return c.attempt(o, cur, f) })
+}
+
+// settle tries a write on the state of the cache, nil where there is no object, and again on that of the store where
+// another write came between, or where a refusal or a write without a change may rest on a state that the cache has not
+// left yet.
+func (c *call) settle(try func(cur *state) (*written, error)) (*written, error) {
 	key := c.key()
 	cur, err := c.s.current(c.ctx(), c.res, key, false)
 	if err != nil {
@@ -155,7 +162,7 @@ func (c *call) mutate(o writeOptions, f edit) (*written, error) {
 		if err := c.ctx().Err(); err != nil {
 			return nil, timedOut(err)
 		}
-		w, err := c.attempt(o, cur, f)
+		w, err := try(cur)
 		var conflict *store.ConflictError
 		switch {
 		case err == nil && (fresh || w.revision != cur.revision):
@@ -165,31 +172,28 @@ func (c *call) mutate(o writeOptions, f edit) (*written, error) {
 			if err != nil || next == cur {
 				return w, err
 			}
-			cur, fresh = next, true
+			cur = next
 		case errors.As(err, &conflict) && conflict.Found:
 			if cur, err = c.res.state(conflict.Current.Value, conflict.Current.ModRevision); err != nil {
 				return nil, err
 			}
-			fresh = true
-		case errors.As(err, &conflict), errors.Is(err, store.ErrExists) && o.create:
+		case errors.As(err, &conflict), errors.Is(err, store.ErrExists):
 			if cur, err = c.s.current(c.ctx(), c.res, key, true); err != nil {
 				return nil, err
 			}
-			fresh = true
 		case fresh:
 			return nil, err
 		default:
-			// The refusal may rest on a state that the cache has not left yet.
-			had := cur.revision
-			next, readErr := c.s.current(c.ctx(), c.res, key, true)
+			next, readErr := c.newest(key, cur)
 			if readErr != nil {
 				return nil, readErr
 			}
-			if next != nil && next.revision == had {
+			if next == cur {
 				return nil, err
 			}
-			cur, fresh = next, true
+			cur = next
 		}
+		fresh = true
 	}
 	return nil, apierrors.NewConflict(c.gr(), c.info.Name, errors.New(optimisticLock))
 }
