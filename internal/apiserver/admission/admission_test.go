@@ -13,28 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"minato.dev/minato/internal/apiserver/admission/admissiontest"
 )
 
-// world is Objects in memory.
-type world map[schema.GroupResource][]runtime.Object
-
-func (w world) Get(_ context.Context, gr schema.GroupResource, ns, name string) (runtime.Object, error) {
-	for _, o := range w[gr] {
-		if m := o.(metav1.Object); m.GetNamespace() == ns && m.GetName() == name {
-			return o, nil
-		}
-	}
-	return nil, apierrors.NewNotFound(gr, name)
-}
-
-func (w world) List(_ context.Context, gr schema.GroupResource, ns string) (out []runtime.Object, _ error) {
-	for _, o := range w[gr] {
-		if ns == "" || o.(metav1.Object).GetNamespace() == ns {
-			out = append(out, o)
-		}
-	}
-	return out, nil
-}
+type world = admissiontest.World
 
 func named(ns, name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: ns, Name: name} }
 
@@ -44,11 +27,6 @@ func plain() world {
 		namespaces:      {&corev1.Namespace{ObjectMeta: named("", "a"), Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}}},
 		serviceAccounts: {&corev1.ServiceAccount{ObjectMeta: named("a", "default")}},
 	}
-}
-
-func (w world) with(gr schema.GroupResource, objs ...runtime.Object) world {
-	w[gr] = append(w[gr], objs...)
-	return w
 }
 
 // deny allows nothing but the listed "verb name".
@@ -119,7 +97,7 @@ func pod(change ...func(*corev1.Pod)) *corev1.Pod {
 }
 
 func TestNamespaceLifecycle(t *testing.T) {
-	going := plain().with(namespaces, &corev1.Namespace{ObjectMeta: named("", "going"), Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}})
+	going := plain().With(namespaces, &corev1.Namespace{ObjectMeta: named("", "going"), Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}})
 	gr := corev1.Resource("configmaps")
 	cm := func(ns string) *corev1.ConfigMap { return &corev1.ConfigMap{ObjectMeta: named(ns, "x")} }
 	expect(t, "there", run(going, create(gr, cm("a"))), "")
@@ -138,7 +116,7 @@ func TestNamespaceLifecycle(t *testing.T) {
 
 func TestServiceAccount(t *testing.T) {
 	no := false
-	w := plain().with(serviceAccounts, &corev1.ServiceAccount{ObjectMeta: named("a", "quiet"), AutomountServiceAccountToken: &no,
+	w := plain().With(serviceAccounts, &corev1.ServiceAccount{ObjectMeta: named("a", "quiet"), AutomountServiceAccountToken: &no,
 		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "pull"}}},
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "strict", Annotations: map[string]string{enforceMountable: "true"}},
 			Secrets: []corev1.ObjectReference{{Name: "ok"}}})
@@ -205,7 +183,7 @@ func TestTolerationsAndTaints(t *testing.T) {
 }
 
 func TestPodTopologyLabels(t *testing.T) {
-	w := plain().with(nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{corev1.LabelTopologyZone: "z", "x": "y"}}})
+	w := plain().With(nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{corev1.LabelTopologyZone: "z", "x": "y"}}})
 	b := &corev1.Binding{ObjectMeta: named("a", "p"), Target: corev1.ObjectReference{Kind: "Node", Name: "n"}}
 	a := create(pods, b)
 	a.Subresource = "binding"

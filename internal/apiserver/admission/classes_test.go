@@ -23,10 +23,10 @@ import (
 func TestPriority(t *testing.T) {
 	never := corev1.PreemptNever
 	w := func() *world {
-		w := plain().with(priorityClasses, &schedulingv1.PriorityClass{ObjectMeta: named("", "high"), Value: 100, PreemptionPolicy: &never})
+		w := plain().With(priorityClasses, &schedulingv1.PriorityClass{ObjectMeta: named("", "high"), Value: 100, PreemptionPolicy: &never})
 		return &w
 	}
-	marked := w().with(priorityClasses, &schedulingv1.PriorityClass{ObjectMeta: named("", "usual"), Value: 7, GlobalDefault: true})
+	marked := w().With(priorityClasses, &schedulingv1.PriorityClass{ObjectMeta: named("", "usual"), Value: 7, GlobalDefault: true})
 	for _, c := range []struct {
 		what   string
 		w      world
@@ -59,9 +59,9 @@ func TestDefaultClasses(t *testing.T) {
 		return metav1.ObjectMeta{Name: name, Annotations: map[string]string{annotation: "true"}, CreationTimestamp: metav1.NewTime(time.Unix(1e9, 0).Add(-age))}
 	}
 	const sc, ic = "storageclass.kubernetes.io/is-default-class", networkingv1.AnnotationIsDefaultIngressClass
-	w := plain().with(storageClasses, &storagev1.StorageClass{ObjectMeta: mark("old", sc, time.Hour)}, &storagev1.StorageClass{ObjectMeta: mark("new-b", sc, 0)},
+	w := plain().With(storageClasses, &storagev1.StorageClass{ObjectMeta: mark("old", sc, time.Hour)}, &storagev1.StorageClass{ObjectMeta: mark("new-b", sc, 0)},
 		&storagev1.StorageClass{ObjectMeta: mark("new-a", sc, 0)}, &storagev1.StorageClass{ObjectMeta: named("", "other")}).
-		with(networkingv1.Resource("ingressclasses"), &networkingv1.IngressClass{ObjectMeta: mark("nginx", ic, 0)})
+		With(networkingv1.Resource("ingressclasses"), &networkingv1.IngressClass{ObjectMeta: mark("nginx", ic, 0)})
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: named("a", "c")}
 	expect(t, "claim", run(w, create(claims, claim)), "")
 	if claimClass(claim) != "new-a" || len(claim.Finalizers) != 1 || claim.Finalizers[0] != "kubernetes.io/pvc-protection" {
@@ -87,7 +87,7 @@ func TestDefaultClasses(t *testing.T) {
 
 func TestClaimResize(t *testing.T) {
 	yes := true
-	w := plain().with(storageClasses, &storagev1.StorageClass{ObjectMeta: named("", "grows"), AllowVolumeExpansion: &yes}, &storagev1.StorageClass{ObjectMeta: named("", "fixed")})
+	w := plain().With(storageClasses, &storagev1.StorageClass{ObjectMeta: named("", "grows"), AllowVolumeExpansion: &yes}, &storagev1.StorageClass{ObjectMeta: named("", "fixed")})
 	claim := func(class, size string, phase corev1.PersistentVolumeClaimPhase) *corev1.PersistentVolumeClaim {
 		return &corev1.PersistentVolumeClaim{ObjectMeta: named("a", "c"), Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class,
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse(size)}}}, Status: corev1.PersistentVolumeClaimStatus{Phase: phase}}
@@ -104,7 +104,7 @@ func TestClaimResize(t *testing.T) {
 }
 
 func TestRuntimeClass(t *testing.T) {
-	w := plain().with(nodev1.Resource("runtimeclasses"), &nodev1.RuntimeClass{ObjectMeta: named("", "vm"), Overhead: &nodev1.Overhead{PodFixed: corev1.ResourceList{"cpu": resource.MustParse("1")}},
+	w := plain().With(nodev1.Resource("runtimeclasses"), &nodev1.RuntimeClass{ObjectMeta: named("", "vm"), Overhead: &nodev1.Overhead{PodFixed: corev1.ResourceList{"cpu": resource.MustParse("1")}},
 		Scheduling: &nodev1.Scheduling{NodeSelector: map[string]string{"vm": "yes"}, Tolerations: []corev1.Toleration{{Key: "vm"}}}})
 	of := func(name string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Spec.RuntimeClassName = &name } }
 	p := pod(of("vm"))

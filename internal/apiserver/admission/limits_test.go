@@ -24,7 +24,7 @@ func sized(requests, limits corev1.ResourceList) *corev1.Pod {
 
 func TestLimitRanger(t *testing.T) {
 	limits := func(item corev1.LimitRangeItem) world {
-		return plain().with(corev1.Resource("limitranges"), &corev1.LimitRange{ObjectMeta: named("a", "l"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}}})
+		return plain().With(corev1.Resource("limitranges"), &corev1.LimitRange{ObjectMeta: named("a", "l"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}}})
 	}
 	defaults := limits(corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Default: amounts("cpu", "2"), DefaultRequest: amounts("cpu", "1", "memory", "1Gi")})
 	p := sized(amounts("cpu", "500m"), nil)
@@ -93,14 +93,14 @@ func TestResourceQuota(t *testing.T) {
 		{"configmaps", quota(nil, "configmaps", "0"), create(corev1.Resource("configmaps"), &corev1.ConfigMap{ObjectMeta: named("a", "c")}), "requested: configmaps=1"},
 		{"growing", quota(nil, "services.nodeports", "2"), update(services, "", &corev1.Service{ObjectMeta: named("a", "s"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: make([]corev1.ServicePort, 5)}}, nodePort), "requested: services.nodeports=3"},
 	} {
-		expect(t, c.what, run(plain().with(quotas, c.q), c.a), c.err)
+		expect(t, c.what, run(plain().With(quotas, c.q), c.a), c.err)
 	}
 }
 
 // TestQuotaStory fills a quota, is refused, makes room and comes in again. What others have charged and not stored yet is not
 // forgotten: only the controller counts anew.
 func TestQuotaStory(t *testing.T) {
-	w := plain().with(quotas, quota(nil, "pods", "2"))
+	w := plain().With(quotas, quota(nil, "pods", "2"))
 	pod := func(name string) *corev1.Pod { return pod(func(p *corev1.Pod) { p.Name = name }) }
 	used := func() string {
 		n := w[quotas][0].(*corev1.ResourceQuota).Status.Used["pods"]
@@ -109,7 +109,7 @@ func TestQuotaStory(t *testing.T) {
 	for _, name := range []string{"1", "2"} {
 		p := pod(name)
 		expect(t, name, run(w, create(pods, p)), "")
-		w.with(pods, p)
+		w.With(pods, p)
 	}
 	if used() != "2" {
 		t.Error("used ", used())

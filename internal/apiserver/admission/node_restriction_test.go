@@ -30,8 +30,8 @@ func TestNodeRestriction(t *testing.T) {
 		})
 	}
 	w := func() world {
-		return plain().with(nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "node-uid"}}).with(pods, on("n1"), on("n2")).
-			with(namespaces, &corev1.Namespace{ObjectMeta: named("", corev1.NamespaceNodeLease)}, &corev1.Namespace{ObjectMeta: named("", "default")})
+		return plain().With(nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", UID: "node-uid"}}).With(pods, on("n1"), on("n2")).
+			With(namespaces, &corev1.Namespace{ObjectMeta: named("", corev1.NamespaceNodeLease)}, &corev1.Namespace{ObjectMeta: named("", "default")})
 	}
 	mirror := func(change ...func(*corev1.Pod)) *Attributes {
 		p := pod(append([]func(*corev1.Pod){func(p *corev1.Pod) {

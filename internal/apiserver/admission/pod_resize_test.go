@@ -16,7 +16,7 @@ func TestPodResize(t *testing.T) {
 	windows.Name, windows.Labels = "w", map[string]string{corev1.LabelOSStable: "windows"}
 	able := node.DeepCopy()
 	able.Name, able.Status.DeclaredFeatures = "able", []string{"InPlacePodLevelResourcesVerticalScaling", "InPlacePodVerticalScalingInitContainers"}
-	w := plain().with(nodes, node, windows, able)
+	w := plain().With(nodes, node, windows, able)
 	for _, c := range []struct {
 		what   string
 		change func(*corev1.Pod)

@@ -71,7 +71,7 @@ func TestPodSecurityOfNamespaces(t *testing.T) {
 	yes := true
 	w := plain()
 	for _, name := range []string{"p2", "p1", "p3"} {
-		w.with(pods, pod(func(p *corev1.Pod) {
+		w.With(pods, pod(func(p *corev1.Pod) {
 			p.Name = name
 			p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
 		}))

@@ -10,7 +10,6 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,28 +17,11 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"minato.dev/minato/internal/apiserver/admission/admissiontest"
 )
 
-// world is a cluster's state as a map.
-type world map[schema.GroupResource][]runtime.Object
-
-func (w world) Get(_ context.Context, gr schema.GroupResource, ns, name string) (runtime.Object, error) {
-	for _, o := range w[gr] {
-		if m := o.(metav1.Object); m.GetNamespace() == ns && m.GetName() == name {
-			return o, nil
-		}
-	}
-	return nil, apierrors.NewNotFound(gr, name)
-}
-
-func (w world) List(_ context.Context, gr schema.GroupResource, ns string) (out []runtime.Object, _ error) {
-	for _, o := range w[gr] {
-		if ns == "" || o.(metav1.Object).GetNamespace() == ns {
-			out = append(out, o)
-		}
-	}
-	return out, nil
-}
+type world = admissiontest.World
 
 // judge allows whom it names.
 type judge string

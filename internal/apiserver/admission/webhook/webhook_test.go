@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -26,33 +25,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	"minato.dev/minato/internal/apiserver/admission/admissiontest"
 	"minato.dev/minato/internal/apiserver/admission/policy"
 )
 
-// world is a cluster's state as a map.
-type world map[schema.GroupResource][]runtime.Object
-
-func (w world) Get(_ context.Context, gr schema.GroupResource, ns, name string) (runtime.Object, error) {
-	for _, o := range w[gr] {
-		if m := o.(metav1.Object); m.GetNamespace() == ns && m.GetName() == name {
-			return o, nil
-		}
-	}
-	return nil, apierrors.NewNotFound(gr, name)
-}
-
-func (w world) List(_ context.Context, gr schema.GroupResource, ns string) (out []runtime.Object, _ error) {
-	for _, o := range w[gr] {
-		if ns == "" || o.(metav1.Object).GetNamespace() == ns {
-			out = append(out, o)
-		}
-	}
-	return out, nil
-}
+type world = admissiontest.World
 
 var (
 	validating = admissionregistrationv1.Resource("validatingwebhookconfigurations")
@@ -179,7 +159,7 @@ func TestValidate(t *testing.T) {
 		h := hookOf{Name: "h.example.com", ClientConfig: admissionregistrationv1.WebhookClientConfig{CABundle: trust}, Rules: configMaps, AdmissionReviewVersions: []string{"v1"}}
 		c.change(&h)
 		w := world{validating: {&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Webhooks: []hookOf{h}}}}
-		w.judge(t, s.URL)
+		judge(t, w, s.URL)
 		warnings, err := New(w, policy.New(w, nil), nil).Validate(t.Context(), created(configMap(), c.dryRun))
 		if err == nil && c.want != "" || err != nil && (c.want == "" || !strings.Contains(err.Error(), c.want) || apierrors.ReasonForError(err) == metav1.StatusReasonUnknown) {
 			t.Errorf("%s: %v", c.what, err)
@@ -191,7 +171,7 @@ func TestValidate(t *testing.T) {
 }
 
 // judge adds the Service law/judge, whose port 443 is the server.
-func (w world) judge(t *testing.T, at string) {
+func judge(t *testing.T, w world, at string) {
 	t.Helper()
 	u, err := url.Parse(at)
 	if err != nil {
