@@ -126,6 +126,9 @@ func (p *pairing) lists(path, key string, ours, theirs []any) (out []Difference)
 		}
 		return out
 	}
+	if less, fewer := marked(ours), marked(theirs); len(ours) != len(theirs) && len(less)+len(fewer) < len(ours)+len(theirs) {
+		return p.lists(path, key, less, fewer)
+	}
 	o, t := byName(ours), byName(theirs)
 	if (o == nil || t == nil) && len(ours) == len(theirs) {
 		ours, theirs = sorted(ours), sorted(theirs)
@@ -163,6 +166,11 @@ func byName(list []any) map[string]any {
 		out[name] = v
 	}
 	return out
+}
+
+// marked leaves out bookmarks that say nothing but a revision: when they come is a matter of upstream's dice.
+func marked(events []any) []any {
+	return slices.DeleteFunc(slices.Clone(events), func(e any) bool { return lookup(e, "type") == "BOOKMARK" && mark(e) == nil })
 }
 
 // mark is what a bookmark says of initial events.
