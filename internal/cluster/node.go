@@ -180,6 +180,7 @@ func (a *assembly) startKubelet(s *run.Scope, vs *client.Views, n *node, t trust
 		ClusterDNS: []netip.Addr{a.id.DNSIP()}, ClusterDomain: clusterDomain, ResolvConf: "/etc/resolv.conf",
 		Listen:      net.JoinHostPort(a.cfg.BindAddress, strconv.Itoa(a.id.KubeletPort)),
 		ServingCert: t.serving, ClientCA: t.clients, PodCIDR: a.id.nodeCIDR().String(), Version: a.cfg.Version, Log: a.log.With("room", "kubelet"), Reach: reach,
+		Remember: a.id.Agent(), // in a server's own process the API comes with it
 	}, vs.Client(), vs, rec)
 	if err != nil {
 		return err

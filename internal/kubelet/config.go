@@ -54,6 +54,8 @@ type Config struct {
 	// RuntimeChanged receives when the runtime has something new to say of itself that its events do not tell; nil where
 	// nobody tells, and it is asked now and then only.
 	RuntimeChanged <-chan struct{}
+	// Remember keeps what is known of pods on the disk, for a start while the API server does not answer.
+	Remember bool
 	// Reach is told of the beginning and end of each operation on a pod; nil outside of tests.
 	Reach failpoint.Func
 }

@@ -28,8 +28,17 @@ func (k *Kubelet) hear(e *runtimeapi.ContainerEventResponse) {
 		w.note(func() { w.news = append(w.news, e) }) // under both locks, so that dismiss does not miss it
 	}
 	k.mu.Unlock()
-	if w == nil && comesUp(e) {
-		k.add(ghost(seen.Identity{UID: types.UID(m.GetUid()), Namespace: m.GetNamespace(), Name: m.GetName()}), true, true)
+	if w == nil && comesUp(e) && k.settled.Load() {
+		k.haunt(seen.Identity{UID: types.UID(m.GetUid()), Namespace: m.GetNamespace(), Name: m.GetName()})
+	}
+}
+
+// haunt makes a ghost where there is no worker.
+func (k *Kubelet) haunt(id seen.Identity) {
+	k.haunting.Lock()
+	defer k.haunting.Unlock()
+	if k.worker(id.UID) == nil {
+		k.add(ghost(id), true, true)
 	}
 }
 

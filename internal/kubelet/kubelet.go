@@ -63,7 +63,12 @@ type Kubelet struct {
 
 	pressing atomic.Pointer[[]corev1.NodeConditionType] // what the node is short of
 	shown    atomic.Pointer[corev1.Node]                // as it was read last
-	settled  atomic.Bool                                // the pods that were there at the start are known
+	settled  atomic.Bool                                // what the server says of the pods is known
+
+	resumed      []*corev1.Pod                   // remembered ones that the server was not asked for yet
+	services     map[types.UID][]*corev1.Service // remembered ones; not changed any more
+	servicesView *client.View[*corev1.Service]
+	haunting     sync.Mutex // one ghost is found at a time
 
 	handlers atomic.Pointer[[]corev1.NodeRuntimeHandler]
 
@@ -89,8 +94,9 @@ func New(cfg Config, c *client.Client, views *client.Views, rec *client.Recorder
 		pressed: map[corev1.NodeConditionType]time.Time{}}, nil
 }
 
-// Run registers the node, adopts the pods that run already and follows those bound to the node until ctx ends. It
-// calls ready once, when the node is registered and the server listens. Containers keep running when it returns.
+// Run adopts the pods that run already, registers the node and follows the pods bound to it until ctx ends. It calls ready
+// once, when the server listens, the node is registered and its pods are known. While the API server does not answer, pods
+// from files and those that Config.Remember has kept are looked after. Containers keep running when it returns.
 func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 	return run.With(ctx, func(s *run.Scope) error {
 		defer s.Stop()
@@ -99,13 +105,22 @@ func (k *Kubelet) Run(ctx context.Context, ready func()) error {
 		}
 		k.scope = s
 		s.Go("prober", k.prober.Run)
-		if err := k.startNode(s); err != nil {
-			return err
-		}
+		k.look(s.Context())
 		if err := k.startServer(s); err != nil {
 			return err
 		}
-		if err := k.startPods(s); err != nil {
+		found, err := k.found(s.Context())
+		if err != nil {
+			return err
+		}
+		if err := k.resumePods(s, found); err != nil {
+			return err
+		}
+		s.Go("container events", k.followEvents)
+		if err := k.startNode(s); err != nil {
+			return err
+		}
+		if err := k.startPods(s, found); err != nil {
 			return err
 		}
 		ready()
@@ -142,6 +157,7 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 	if err != nil {
 		k.cfg.Log.Warn("the user ids of some pods are not known", "err", err)
 	}
+	k.self, k.servicesView = &nodeState{kick: make(chan struct{}, 1)}, client.ViewOf(k.views, client.Services)
 	k.objects = object.New(ctx, k.c, k.cfg.Log)
 	s.Go("objects", func(ctx context.Context) error {
 		<-ctx.Done()
@@ -151,7 +167,7 @@ func (k *Kubelet) prepare(s *run.Scope) error {
 		ClusterDomain: k.cfg.ClusterDomain, ResolvConf: k.cfg.ResolvConf, Memory: k.machine.Memory, PodPids: k.cfg.PodPids, Allocatable: k.allocatable(), RecursiveReadOnly: k.recursiveReadOnly,
 		UserNamespaces: k.userNamespaces, Users: ranges,
 		SeccompDefault: runtimeapi.SecurityProfile_RuntimeDefault, SeccompDir: filepath.Join(k.cfg.RootDir, "seccomp"),
-		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: client.ViewOf(k.views, client.Services),
+		Runtime: k.cfg.CRI, Images: k.cfg.CRI, Objects: k.objects, Cgroups: cgroups, Services: k.servicesOf,
 		Client: k.c, Rec: k.rec, Log: k.cfg.Log, Token: k.token, Logins: credential.Chain{Sources: k.cfg.Credentials,
 			Tell: func(err error) { k.cfg.Log.Warn("credentials for a registry are missing", "err", err) }}}
 	k.mounter = volume.New(k.cfg.RootDir, k.objects, k.token, k.node.Downward)
@@ -184,34 +200,29 @@ func (k *Kubelet) worker(uid types.UID) *worker {
 	return k.workers[uid]
 }
 
-// startPods adopts what runs and follows the pods bound to the node.
-func (k *Kubelet) startPods(s *run.Scope) error {
+// startPods follows the pods bound to the node, and ends those that it does not have any more.
+func (k *Kubelet) startPods(s *run.Scope, found map[types.UID]seen.Identity) error {
 	ctx := s.Context()
 	k.pods = client.SelectedViewOf(k.views, client.Pods, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("spec.nodeName", k.cfg.NodeName).String()})
 	if err := k.pods.WaitSynced(ctx); err != nil {
 		return err
 	}
-	if err := k.node.Services.WaitSynced(ctx); err != nil {
-		return err
-	}
-	found, err := k.found(ctx)
-	if err != nil {
-		return err
-	}
-	if err := k.startStatics(s, found); err != nil {
+	if err := k.servicesView.WaitSynced(ctx); err != nil {
 		return err
 	}
 	k.pods.OnChange(func(old, pod *corev1.Pod) { k.changed(old, pod, found) })
-	for uid, id := range found {
-		if k.worker(uid) == nil {
-			k.add(ghost(id), true, true)
-		}
-	}
+	k.dropResumed()
 	k.settled.Store(true)
+	left, err := k.found(ctx) // anew: until now nobody took note of what came up
+	if err != nil {
+		return err
+	}
+	for _, id := range left {
+		k.haunt(id)
+	}
 	for _, w := range k.all() {
 		w.wake()
 	}
-	s.Go("container events", k.followEvents)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -30,8 +31,11 @@ type bench struct {
 	api  *apiservertest.Server
 	rt   *kubelettest.Runtime
 	cfg  kubelet.Config
-	real *cri.Client // in place of rt
+	real *cri.Client       // in place of rt
+	way  http.RoundTripper // to api; nil: there is nothing between
 	stop func()
+
+	ready, over chan struct{} // closed when the kubelet that was launched last is so
 }
 
 func start(t *testing.T, change ...func(*bench)) *bench {
@@ -58,21 +62,35 @@ func start(t *testing.T, change ...func(*bench)) *bench {
 	return b
 }
 
-// begin starts the kubelet; stop ends it and may be followed by begin.
+// begin starts the kubelet and waits until it is ready; stop ends it and may be followed by begin.
 func (b *bench) begin() {
+	b.t.Helper()
+	b.launch()
+	b.wait()
+}
+
+// launch starts the kubelet.
+func (b *bench) launch() {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	scope := run.NewScope(ctx)
-	log := b.cfg.Log
-	views := client.NewViews(ctx, b.api.Client, log)
-	rec := client.NewRecorder(b.api.Client, log, "kubelet", "n1")
+	log, c := b.cfg.Log, b.api.Client
+	if b.way != nil {
+		c = client.New(b.api.URL, b.way, "test/1")
+	}
+	views := client.NewViews(ctx, c, log)
+	rec := client.NewRecorder(c, log, "kubelet", "n1")
 	scope.Go("recorder", rec.Run)
-	k, err := kubelet.New(b.cfg, b.api.Client, views, rec)
+	k, err := kubelet.New(b.cfg, c, views, rec)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ready := make(chan struct{})
-	scope.Go("kubelet", func(ctx context.Context) error { return k.Run(ctx, func() { close(ready) }) })
+	ready, over := make(chan struct{}), make(chan struct{})
+	scope.Go("kubelet", func(ctx context.Context) error {
+		defer close(over)
+		return k.Run(ctx, func() { close(ready) })
+	})
+	b.ready, b.over = ready, over
 	ended := false
 	b.stop = func() {
 		if ended {
@@ -86,10 +104,16 @@ func (b *bench) begin() {
 		_ = views.Wait()
 	}
 	b.t.Cleanup(b.stop)
+}
+
+// wait returns when the kubelet is ready.
+func (b *bench) wait() {
+	b.t.Helper()
 	select {
-	case <-ready:
-	case <-scope.Context().Done():
-		b.t.Fatalf("kubelet did not start: %v", scope.Wait())
+	case <-b.ready:
+	case <-b.over:
+		b.stop()
+		b.t.Fatal("kubelet did not start")
 	case <-time.After(20 * time.Second):
 		b.t.Fatal("kubelet is not ready in time")
 	}

@@ -45,8 +45,6 @@ type nodeState struct {
 
 // startNode registers the node and keeps its status and lease fresh.
 func (k *Kubelet) startNode(s *run.Scope) error {
-	k.self = &nodeState{kick: make(chan struct{}, 1)}
-	k.look(s.Context())
 	k.listImages(s.Context())
 	if err := k.introduce(s.Context()); err != nil {
 		return err
@@ -55,14 +53,20 @@ func (k *Kubelet) startNode(s *run.Scope) error {
 	return nil
 }
 
-// introduce registers the node as soon as the API serves it. Its pods go on meanwhile, as containers do without a kubelet.
+// introduce registers the node as soon as the API serves it. The pods that are known go on meanwhile, and the node looks
+// after itself.
 func (k *Kubelet) introduce(ctx context.Context) error {
+	kept := time.Now()
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := k.register(ctx)
 		if err == nil || ctx.Err() != nil || !client.MayPass(err) {
 			return err
 		}
 		k.cfg.Log.Warn("node not registered, will try again", "err", err, "pause", pause)
+		if time.Since(kept) >= leasePeriod {
+			kept = time.Now()
+			k.housekeep(ctx)
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

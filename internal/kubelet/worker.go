@@ -74,6 +74,7 @@ type worker struct {
 	considered bool                 // a resize that an earlier process left waiting was looked at again
 	begun      bool                 // containers were ended to restart all
 	all        bool                 // all containers are being restarted
+	remembered *corev1.Pod          // as it was written to the disk last
 }
 
 // result is what an operation came to.
@@ -203,6 +204,7 @@ func (w *worker) step(ctx context.Context) (wake time.Time, over bool) {
 	w.probes(stop)
 	w.refreshVolumes(now, stop)
 	w.report(plan, stop, now)
+	w.remember(now)
 	wake = earliest(plan.Wake, w.hold.next(now), w.deadline(now), w.renewal(now))
 	if t := w.replacing(plan, stop); t.After(now) {
 		wake = earliest(wake, t)

@@ -184,6 +184,10 @@ func (w *worker) finish(r result) {
 		w.finishWrite(r)
 		return
 	}
+	if r.op.Verb == rememberVerb {
+		w.finishRemember(r)
+		return
+	}
 	w.mu.Lock()
 	w.stale = w.stale || !w.settled(r)
 	w.mu.Unlock()

@@ -43,8 +43,8 @@ func (w *worker) report(plan decide.Plan, stop *decide.Stop, now time.Time) {
 	if !differs && len(decide.Sources(&w.pod.Spec, w.seen)) == 0 {
 		w.all, w.begun = false, false
 	}
-	if w.static && !w.mirrored(now) {
-		return
+	if !w.k.settled.Load() || w.static && !w.mirrored(now) {
+		return // what we know of the object may be old
 	}
 	write, remove := decide.Op{Verb: statusVerb}, decide.Op{Verb: deleteVerb}
 	if w.busy[write.Key()] != nil || w.busy[remove.Key()] != nil || now.Before(w.hold[write.Key()].until) {
@@ -92,7 +92,7 @@ func (w *worker) replacing(plan decide.Plan, stop *decide.Stop) (until time.Time
 // mirrored says that the API has a picture of this static pod to carry its status; where it has none, one is drawn.
 func (w *worker) mirrored(now time.Time) bool {
 	op, pod := decide.Op{Verb: mirrorVerb}, w.pod
-	if !w.k.settled.Load() || w.busy[op.Key()] != nil || now.Before(w.hold[op.Key()].until) {
+	if w.busy[op.Key()] != nil || now.Before(w.hold[op.Key()].until) {
 		return false
 	}
 	if w.k.statics.mirror(pod) != nil {

@@ -72,12 +72,7 @@ func (n *Node) reader(ctx context.Context, pod *corev1.Pod, podIPs []string) env
 	src := n.source(podIPs)
 	src.ConfigMap = func(name string) (*corev1.ConfigMap, error) { return n.Objects.ConfigMap(ctx, pod.Namespace, name) }
 	src.Secret = func(name string) (*corev1.Secret, error) { return n.Objects.Secret(ctx, pod.Namespace, name) }
-	src.Services = n.Services.List(pod.Namespace, nil)
-	if pod.Namespace != corev1.NamespaceDefault {
-		if s, ok := n.Services.Get(corev1.NamespaceDefault, "kubernetes"); ok {
-			src.Services = append(src.Services, s)
-		}
-	}
+	src.Services = n.Services(pod)
 	src.File = func(ref *corev1.FileKeySelector) (string, bool, error) { return n.envFile(pod, ref) }
 	return src
 }

@@ -52,7 +52,7 @@ type Node struct {
 	Mounter  *volume.Mounter
 	Objects  *object.Cache
 	Cgroups  *cgroup.Tree
-	Services *client.View[*corev1.Service]
+	Services func(pod *corev1.Pod) []*corev1.Service // of its namespace, and the API server's
 	Client   *client.Client
 	Rec      *client.Recorder
 	Logins   credential.Chain // what the node itself knows to show to registries

@@ -90,7 +90,7 @@ func (m *Mounter) fromConfigMap(ctx context.Context, pod *corev1.Pod, p payload,
 		return nil
 	}
 	if err != nil {
-		return err
+		return asked(err)
 	}
 	data := make(map[string][]byte, len(cm.Data)+len(cm.BinaryData))
 	for k, v := range cm.Data {
@@ -108,7 +108,7 @@ func (m *Mounter) fromSecret(ctx context.Context, pod *corev1.Pod, p payload, na
 		return nil
 	}
 	if err != nil {
-		return err
+		return asked(err)
 	}
 	return p.add(s.Data, items, perm, yes(optional), "secret")
 }

@@ -36,7 +36,7 @@ func (m *Mounter) fromToken(ctx context.Context, pod *corev1.Pod, volume string,
 	if !ok || !m.now().Before(t.renew) {
 		var err error
 		if t, err = m.request(ctx, pod, s); err != nil {
-			return fmt.Errorf("failed to fetch token: %w", err)
+			return asked(fmt.Errorf("failed to fetch token: %w", err))
 		}
 		m.mu.Lock()
 		m.issued[key] = t
@@ -65,11 +65,12 @@ func (m *Mounter) request(ctx context.Context, pod *corev1.Pod, s *corev1.Servic
 	return token{got.Status.Token, asked.Add(min(life*8/10, 24*time.Hour))}, nil
 }
 
-// Renew is when the pod's volumes need Setup again because a token grows old; zero: never.
+// Renew is when the pod's volumes need Setup again because a token grows old, or they could not be brought up to date; zero:
+// never.
 func (m *Mounter) Renew(uid types.UID) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var next time.Time
+	next := m.kept[uid]
 	for k, t := range m.issued {
 		if k.uid == uid && (next.IsZero() || t.renew.Before(next)) {
 			next = t.renew
@@ -86,6 +87,7 @@ func (m *Mounter) Renew(uid types.UID) time.Time {
 func (m *Mounter) forgetTokens(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	delete(m.kept, uid)
 	for k := range m.issued {
 		if k.uid == uid {
 			delete(m.issued, k)

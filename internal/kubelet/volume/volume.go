@@ -47,12 +47,13 @@ type Mounter struct {
 
 	mu     sync.Mutex
 	issued map[tokenKey]token
+	kept   map[types.UID]time.Time // when pods whose volumes show what they showed before are set up again
 	certs  map[tokenKey]certificate
 }
 
 // New returns a Mounter that keeps pod directories under root/pods.
 func New(root string, o Objects, t Tokens, d Downward) *Mounter {
-	return &Mounter{root: root, objects: o, tokens: t, downward: d, now: time.Now, issued: map[tokenKey]token{}, certs: map[tokenKey]certificate{}}
+	return &Mounter{root: root, objects: o, tokens: t, downward: d, now: time.Now, issued: map[tokenKey]token{}, kept: map[types.UID]time.Time{}, certs: map[tokenKey]certificate{}}
 }
 
 // PodDir is the directory of everything of one pod.
@@ -72,17 +73,29 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Setup brings all volumes of the pod up to date. It returns an *Error (or several, joined) for those that failed; the
-// others are ready all the same.
+// others are ready all the same. Volumes that were made before stay as they are while the API server does not answer: Renew
+// says when that is tried again.
 func (m *Mounter) Setup(ctx context.Context, pod *corev1.Pod) error {
 	if err := os.MkdirAll(m.PodDir(pod.UID), 0o750); err != nil {
 		return err
 	}
 	var errs []error
+	kept := false
 	for i := range pod.Spec.Volumes {
 		v := &pod.Spec.Volumes[i]
-		if err := m.setup(ctx, pod, v); err != nil {
+		err := m.setup(ctx, pod, v)
+		switch {
+		case err != nil && ctx.Err() == nil && away(err) && m.stands(pod, v):
+			kept = true
+		case err != nil:
 			errs = append(errs, &Error{v.Name, err})
 		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.kept, pod.UID)
+	if kept {
+		m.kept[pod.UID] = m.now().Add(keptTime)
 	}
 	return errors.Join(errs...)
 }

@@ -295,3 +295,53 @@ func FuzzCheckPath(f *testing.F) {
 		}
 	})
 }
+
+// What an earlier Setup wrote stays while the API server does not answer, and is looked after later. What it refuses, and what was
+// never there, fails.
+func TestKeptWhileServerIsAway(t *testing.T) {
+	r := newRoom(t)
+	r.api.secrets["s"] = map[string][]byte{"k": []byte("v")}
+	life := int64(3600)
+	shown := corev1.Volume{Name: "shown", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+		{Secret: &corev1.SecretProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "s"}}},
+		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: &life}}}}}}
+	r.setup(r.pod(shown))
+	before := r.tokens
+
+	again := New(r.root, silent{}, func(context.Context, string, string, *authv1.TokenRequest) (*authv1.TokenRequest, error) {
+		return nil, errors.New("no answer")
+	}, nil)
+	again.now = r.now
+	if err := again.Setup(t.Context(), r.pod(shown)); err != nil {
+		t.Errorf("a volume that stands: %v", err)
+	}
+	if got, err := os.ReadFile(filepath.Join(again.Path(r.pod(), &shown), "token")); err != nil || string(got) != strings.Repeat("t", before) {
+		t.Errorf("token is %q, %v", got, err)
+	}
+	if at := again.Renew("u"); !at.Equal(r.time.Add(keptTime)) {
+		t.Errorf("tried again at %s", at)
+	}
+	fresh := shown
+	fresh.Name = "fresh"
+	if err := again.Setup(t.Context(), r.pod(shown, fresh)); err == nil || !strings.Contains(err.Error(), `"fresh"`) || strings.Contains(err.Error(), `"shown"`) {
+		t.Errorf("a volume that was never made: %v", err)
+	}
+	delete(r.api.secrets, "s")
+	if err := r.Setup(t.Context(), r.pod(shown)); !apierrors.IsNotFound(err) {
+		t.Errorf("a secret that is gone: %v", err)
+	}
+	if at := r.Renew("u"); at.Equal(r.time.Add(keptTime)) {
+		t.Error("a refusal is taken for silence")
+	}
+}
+
+// silent is an API server that does not answer.
+type silent struct{}
+
+func (silent) ConfigMap(context.Context, string, string) (*corev1.ConfigMap, error) {
+	return nil, errors.New("no answer")
+}
+
+func (silent) Secret(context.Context, string, string) (*corev1.Secret, error) {
+	return nil, errors.New("no answer")
+}
