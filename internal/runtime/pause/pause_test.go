@@ -18,8 +18,13 @@ func TestInitReapsAndStays(t *testing.T) {
 	if err := os.WriteFile(prog, Program(), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// The shell leaves an orphan behind and becomes the program by exec, so that the orphan's parent is the program.
-	cmd := exec.Command("/bin/sh", "-c", `sleep 0.05 & exec `+prog)
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The shell leaves an orphan behind and becomes the program by exec, so that the orphan's parent is the program. The
+	// orphan lives until it has been seen and is told to go.
+	cmd := exec.Command("/bin/sh", "-c", `read x <`+fifo+` & exec `+prog)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -30,6 +35,21 @@ func TestInitReapsAndStays(t *testing.T) {
 		return strings.TrimSpace(string(data))
 	}
 	within(t, "the orphan is seen", func() bool { return children() != "" })
+	within(t, "the program has said that it does not want to hear of children", func() bool {
+		status, _ := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/status")
+		_, ignored, _ := strings.Cut(string(status), "SigIgn:")
+		word, _, _ := strings.Cut(strings.TrimSpace(ignored), "\n")
+		mask, err := strconv.ParseUint(word, 16, 64)
+		return err == nil && mask&(1<<(syscall.SIGCHLD-1)) != 0
+	})
+	release, err := os.OpenFile(fifo, os.O_RDWR, 0) // which waits for nobody
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release.Close()
+	if _, err := release.WriteString("\n"); err != nil {
+		t.Fatal(err)
+	}
 	within(t, "the orphan is reaped", func() bool { return children() == "" })
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -42,7 +62,7 @@ func TestInitReapsAndStays(t *testing.T) {
 
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(5*time.Second), time.NewTicker(time.Millisecond)
+	deadline, tick := time.After(time.Minute), time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
