@@ -180,7 +180,7 @@ func (f *node) listening() int {
 // until waits for what other goroutines bring about.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); {
+	for end := time.Now().Add(time.Minute); !is(); {
 		if time.Now().After(end) {
 			t.Fatal("never: ", what)
 		}

@@ -62,7 +62,7 @@ func (m *machine) handlerStory(t *testing.T, handler string) {
 	if err != nil || stats.Stats.GetMemory().GetWorkingSetBytes().GetValue() == 0 || stats.Stats.GetCpu().GetUsageCoreNanoSeconds().GetValue() == 0 {
 		t.Errorf("stats %v, %v", stats, err)
 	}
-	if _, err := m.StopContainer(m.ctx(), &api.StopContainerRequest{ContainerId: id, Timeout: 15}); err != nil {
+	if _, err := m.StopContainer(m.ctx(), &api.StopContainerRequest{ContainerId: id, Timeout: 60}); err != nil {
 		t.Fatal(err)
 	}
 	if st := m.status(id); st.ExitCode != 3 || !strings.HasSuffix(m.output(id), "asked\n") {
@@ -112,7 +112,7 @@ func TestHandlersAreLearnt(t *testing.T) {
 	}
 	select {
 	case <-changed:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it was never asked")
 	}
 	if !offered() {

@@ -102,7 +102,7 @@ func (m *machine) startWith(failAt func(string) error) {
 		m.t.Fatalf("runtime ended: %v", err)
 	}
 	m.server = s
-	dial, done := context.WithTimeout(ctx, 10*time.Second)
+	dial, done := context.WithTimeout(ctx, time.Minute)
 	defer done()
 	if m.Client, err = cri.Dial(dial, m.cfg.Socket); err != nil {
 		m.t.Fatal(err)
@@ -121,7 +121,7 @@ func (m *machine) restart() { m.t.Helper(); m.stop(); m.start() }
 
 // teardown removes everything and looks for what is left.
 func (m *machine) teardown(run string, net *network.Network) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	list, err := m.ListPodSandbox(ctx, &api.ListPodSandboxRequest{})
 	if err != nil {
@@ -268,7 +268,7 @@ func (m *machine) remove(pod string) {
 // exec runs a command in the container.
 func (m *machine) exec(id string, cmd ...string) (string, int32) {
 	m.t.Helper()
-	r, err := m.ExecSync(m.ctx(), &api.ExecSyncRequest{ContainerId: id, Cmd: cmd, Timeout: 10})
+	r, err := m.ExecSync(m.ctx(), &api.ExecSyncRequest{ContainerId: id, Cmd: cmd, Timeout: 60})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func (m *machine) exec(id string, cmd ...string) (string, int32) {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(15*time.Second), time.NewTicker(5*time.Millisecond)
+	deadline, tick := time.After(time.Minute), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {

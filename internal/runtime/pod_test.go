@@ -167,13 +167,16 @@ func TestStopIsGentleFirst(t *testing.T) {
 	_, deaf := m.sleeper(func(c *api.ContainerConfig) {
 		c.Command = []string{"sh", "-c", "trap '' TERM; touch /ready; while true; do sleep 0.02; done"}
 	})
-	for id, want := range map[string]int32{gentle: 5, quit: 6, deaf: 137} {
+	for id, c := range map[string]struct {
+		want    int32
+		timeout int64 // those that obey have all the time that they need
+	}{gentle: {5, 60}, quit: {6, 60}, deaf: {137, 1}} {
 		eventually(t, "the trap is set", func() bool { _, code := m.exec(id, "test", "-e", "/ready"); return code == 0 })
-		if _, err := m.StopContainer(m.ctx(), &api.StopContainerRequest{ContainerId: id, Timeout: 1}); err != nil {
+		if _, err := m.StopContainer(m.ctx(), &api.StopContainerRequest{ContainerId: id, Timeout: c.timeout}); err != nil {
 			t.Fatal(err)
 		}
-		if st := m.status(id); st.ExitCode != want {
-			t.Errorf("exit %d, want %d", st.ExitCode, want)
+		if st := m.status(id); st.ExitCode != c.want {
+			t.Errorf("exit %d, want %d", st.ExitCode, c.want)
 		}
 	}
 	if st := m.status(quit); st.StopSignal != api.Signal_SIGNAL_SIGQUIT {

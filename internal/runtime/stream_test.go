@@ -242,7 +242,7 @@ func TestPortForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Error("a port where nobody listens answered")
 	}
@@ -257,16 +257,16 @@ func TestExecSyncTimesOut(t *testing.T) {
 	m := newMachine(t)
 	_, id := m.sleeper(nil)
 	begin := time.Now()
-	_, err := m.ExecSync(context.Background(), &api.ExecSyncRequest{ContainerId: id, Cmd: []string{"sleep", "60"}, Timeout: 1})
-	if err == nil || !strings.Contains(err.Error(), "DeadlineExceeded") || time.Since(begin) > 5*time.Second {
+	_, err := m.ExecSync(context.Background(), &api.ExecSyncRequest{ContainerId: id, Cmd: []string{"sleep", "4711"}, Timeout: 1})
+	if err == nil || !strings.Contains(err.Error(), "DeadlineExceeded") || time.Since(begin) > time.Minute {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
-	if out, _ := m.exec(id, "ps"); strings.Contains(out, "sleep 60") {
+	if out, _ := m.exec(id, "ps"); strings.Contains(out, "sleep 4711") {
 		t.Errorf("the command lives on: %s", out)
 	}
 	// A child that keeps the pipes open does not hold the probe.
 	begin = time.Now()
-	if out, code := m.exec(id, "sh", "-c", "sleep 30 & echo done"); out != "done\n" || code != 0 || time.Since(begin) > 5*time.Second {
+	if out, code := m.exec(id, "sh", "-c", "sleep 1000 & echo done"); out != "done\n" || code != 0 || time.Since(begin) > time.Minute {
 		t.Errorf("%q %d after %v", out, code, time.Since(begin))
 	}
 }

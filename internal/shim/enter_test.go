@@ -277,6 +277,10 @@ done; done`)...)
 			t.Fatal(err)
 		}
 	}
+	if err := n.Signal(ctxFor(t), r.ID, syscall.SIGKILL, true); err != nil {
+		t.Fatal(err)
+	}
+	n.wait(r.ID) // a log that is being written may be seen with half a line
 	if log := logText(t, r.LogPath); strings.Contains(log, "WROTE") {
 		t.Errorf("the container wrote to the program it was entered by: %s", fmt.Sprintf("%.200s", log))
 	}

@@ -94,6 +94,7 @@ func (n *node) foreignLife(t *testing.T) {
 func (n *node) foreignSessions(t *testing.T) {
 	ctx := ctxFor(t)
 	r := n.start(func(s *specs.Spec) { s.Process.Env = append(s.Process.Env, "OWN=1"); s.Process.Cwd = "/tmp" }, "sleep", "1000")
+	n.runs(r.ID, "sleep")
 	for _, c := range []struct {
 		req       shim.ExecRequest
 		out, errs string

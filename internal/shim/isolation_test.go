@@ -151,9 +151,10 @@ func TestLimitsThatComeLater(t *testing.T) {
 	}
 	for file, want := range map[string]string{"cpuset/cpuset.cpus": "0", "pids/pids.max": "50", "pids/pids.current": "3"} {
 		controller, name := filepath.Split(file)
-		if b, err := os.ReadFile(filepath.Join(own(controller), name)); err != nil || strings.TrimSpace(string(b)) != want {
-			t.Errorf("%s is %q, not %q: %v", file, b, want, err)
-		}
+		eventually(t, file+" is "+want, func() bool { // the shell may not have begun its sleeps
+			b, err := os.ReadFile(filepath.Join(own(controller), name))
+			return err == nil && strings.TrimSpace(string(b)) == want
+		})
 	}
 	killed := n.info().Pid
 	kill9(killed)

@@ -84,7 +84,7 @@ func TestLifeOnThisKernel(t *testing.T) {
 	if err := tree.Set(path, Limits{CPUShares: 512, CPUQuota: 20000, CPUPeriod: 100000, Memory: 64 << 20, CPUs: "0"}); err != nil {
 		t.Fatal(err)
 	}
-	sleep := exec.Command("sleep", "60")
+	sleep := exec.Command("sleep", "1000")
 	if err := sleep.Start(); err != nil {
 		t.Fatal(err)
 	}
