@@ -68,7 +68,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
 			t.Log(strings.Join(lines[max(0, len(lines)-40):], "\n"))
 		}
 	})
-	dial, done := context.WithTimeout(t.Context(), 20*time.Second)
+	dial, done := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer done()
 	c, err := cri.Dial(dial, dir+"/c.sock")
 	if err != nil {
@@ -136,7 +136,7 @@ func tools(script string) func(*corev1.Pod) {
 // awaitLog reads a log until it has the words: the runtime writes it after the container has spoken.
 func awaitLog(t *testing.T, path string, words ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
 		log, err := os.ReadFile(path)
 		missing := err != nil
 		for _, w := range words {

@@ -114,7 +114,7 @@ func (b *bench) wait() {
 	case <-b.over:
 		b.stop()
 		b.t.Fatal("kubelet did not start")
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		b.t.Fatal("kubelet is not ready in time")
 	}
 }
@@ -140,7 +140,7 @@ func (b *bench) create(p *corev1.Pod) *corev1.Pod {
 	return got
 }
 
-// until reads the pod until ok, or fails after ten seconds showing the last status.
+// until reads the pod until ok, or fails as poll does, showing the last status.
 func (b *bench) until(name, what string, ok func(*corev1.Pod) bool) *corev1.Pod {
 	b.t.Helper()
 	pods := client.Of(b.api.Client, client.Pods)
@@ -163,12 +163,12 @@ func (b *bench) until(name, what string, ok func(*corev1.Pod) bool) *corev1.Pod 
 	return last
 }
 
-// poll asks ok again and again until it is true, or fails after fifteen seconds with what says.
+// poll asks ok again and again until it is true, or fails after a minute, which only what hangs takes, with what says.
 func (b *bench) poll(ok func() bool, says func() string) {
 	b.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(15 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(time.Minute); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			b.t.Fatal(says())
 		}

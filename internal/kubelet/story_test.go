@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,9 +100,9 @@ func TestCrashLoop(t *testing.T) {
 	b.stop()
 	b.begin()
 	b.until("p", "CrashLoopBackOff still", waitingFor("CrashLoopBackOff"))
-	for _, c := range b.rt.Containers() {
-		if c.Config.Metadata.Attempt > 1 {
-			t.Error("a restart of the kubelet ended the back-off")
+	for list, i := b.rt.Containers(), 2; i < len(list); i++ { // on a slow machine the back-off may have ended by itself
+		if pause := time.Duration(list[i].Status.CreatedAt - list[i-1].Status.FinishedAt); pause < 9*time.Second {
+			t.Errorf("a restart of the kubelet ended the back-off after %v", pause)
 		}
 	}
 }
@@ -195,10 +197,9 @@ func TestSandboxDies(t *testing.T) {
 
 func TestSandboxFails(t *testing.T) {
 	b := start(t, func(b *bench) {
-		fails := 1
+		var asked atomic.Int32
 		b.rt.Fail = func(verb string, _ any) error {
-			if verb == "RunPodSandbox" && fails > 0 {
-				fails--
+			if verb == "RunPodSandbox" && asked.Add(1) == 1 {
 				return status.Error(codes.Unknown, "no address left")
 			}
 			return nil
@@ -210,10 +211,10 @@ func TestSandboxFails(t *testing.T) {
 }
 
 func TestProbes(t *testing.T) {
-	healthy := true
+	var sick atomic.Bool
 	b := start(t, func(b *bench) {
 		b.rt.OnExec = func(_ string, cmd []string) (int32, string) {
-			if cmd[0] == "ready" || healthy {
+			if cmd[0] == "ready" || !sick.Load() {
 				return 0, ""
 			}
 			return 1, "sick"
@@ -231,8 +232,8 @@ func TestProbes(t *testing.T) {
 	}))
 	b.until("p", "Ready", isReady)
 	b.event("http", "Unhealthy: Readiness probe failed: dial tcp 127.0.0.1:1: connect: connection refused")
-	healthy = false
-	b.until("p", "a restart", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].RestartCount == 1 })
+	sick.Store(true)
+	b.until("p", "a restart", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].RestartCount >= 1 })
 	b.event("p", "Killing: Container main failed liveness probe, will be restarted")
 	b.event("p", "Unhealthy: Liveness probe failed: sick")
 }
@@ -311,9 +312,10 @@ func TestLiveVolumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("p", "its removal", func(p *corev1.Pod) bool { return p == nil })
-	if raw, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(raw), string(p.UID)) {
-		t.Errorf("mounts are left: %v", err)
-	}
+	b.poll(func() bool {
+		raw, err := os.ReadFile("/proc/self/mountinfo")
+		return err == nil && !strings.Contains(string(raw), string(p.UID))
+	}, func() string { return "mounts are left" })
 }
 
 func TestNode(t *testing.T) {
