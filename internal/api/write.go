@@ -15,14 +15,14 @@ import (
 
 // The steps of a write, as the API server runs them:
 //
-//	create: body -> Decode -> Begin -> mutating admission -> BeforeCreate -> validating admission -> EncodeStorage
+//	create: body -> Decode -> InNamespace -> mutating admission -> Begin -> BeforeCreate -> validating admission -> EncodeStorage
 //	update: body -> Decode -> mutating admission -> BeforeUpdate -> validating admission -> EncodeStorage
 //	delete: stored -> BeforeDelete -> now, or EncodeStorage of the object with its deletionTimestamp
 
 // Begin gives a new object what the server owns of its metadata: namespace, name from generateName, UID and creation
 // time; what clients may not set is cleared. It returns a BadRequest if the body's namespace is not the URL's.
 func (r *Resource) Begin(q *Request, obj Object) error {
-	if err := r.inNamespace(q, obj); err != nil {
+	if err := r.InNamespace(q, obj); err != nil {
 		return err
 	}
 	obj.SetCreationTimestamp(q.Now)
@@ -51,8 +51,8 @@ func generateName(base, suffix string) string {
 	return base + suffix
 }
 
-// inNamespace makes the object's namespace that of the URL.
-func (r *Resource) inNamespace(q *Request, obj Object) error {
+// InNamespace makes the object's namespace that of the URL, or refuses another one (BadRequest).
+func (r *Resource) InNamespace(q *Request, obj Object) error {
 	want := ""
 	if r.Namespaced {
 		want = q.Namespace
@@ -67,7 +67,7 @@ func (r *Resource) inNamespace(q *Request, obj Object) error {
 // BeforeCreate runs the kind's rules on a new object that has been through Begin: prepares, validates and canonicalises
 // it. The result replaces obj, which must not be used afterwards. Errors are Invalid or BadRequest.
 func (r *Resource) BeforeCreate(ctx context.Context, q *Request, obj Object) (Object, []string, error) {
-	if err := r.inNamespace(q, obj); err != nil {
+	if err := r.InNamespace(q, obj); err != nil {
 		return nil, nil, err
 	}
 	in, err := internalObject(obj)
@@ -87,7 +87,7 @@ func (r *Resource) BeforeCreate(ctx context.Context, q *Request, obj Object) (Ob
 // BeforeUpdate runs the rules of q.Subresource, or of the kind itself, on a changed object. obj and old must share no
 // memory with anything else; both are used up. Errors are Invalid, BadRequest or Conflict.
 func (r *Resource) BeforeUpdate(ctx context.Context, q *Request, obj, old Object) (Object, []string, error) {
-	if err := r.inNamespace(q, obj); err != nil {
+	if err := r.InNamespace(q, obj); err != nil {
 		return nil, nil, err
 	}
 	in, err := internalObject(obj)

@@ -49,6 +49,7 @@ type Config struct {
 
 	RequestTimeout time.Duration // of requests that are not long-running; zero: 60 s
 	Now            func() time.Time
+	Random         func() string // five characters that end a generated name; nil: from a generator of random ones
 }
 
 // PortRange is an inclusive range of ports.

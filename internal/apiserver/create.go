@@ -77,36 +77,38 @@ func isDryRun(d []string) bool { return slices.Contains(d, metav1.DryRunAll) }
 func (c *call) createObject(obj api.Object, options runtime.Object, manager string, dryRun bool) (*written, error) {
 	version := obj.GetResourceVersion()
 	c.dedupOwners(obj, false)
-	generated := obj.GetName() == "" && obj.GetGenerateName() != ""
 	q := c.request()
-	if err := c.res.Begin(q, obj); err != nil {
+	if err := c.res.InNamespace(q, obj); err != nil {
 		return nil, err
 	}
 	obj, err := c.own(obj, nil, manager)
 	if err != nil {
 		return nil, err
 	}
+	// A name is generated when all have had their say: those who change objects see that there is none yet.
 	if err := c.admit(c.attributes(admission.Create, obj, nil, options, dryRun)); err != nil {
 		return nil, err
 	}
 	c.dedupOwners(obj, true)
+	generated := obj.GetName() == "" && obj.GetGenerateName() != ""
 	for try := 1; ; try++ {
 		next := obj
 		if generated && try < maxNames {
 			next = copyOf(obj)
 		}
+		if err := c.res.Begin(q, next); err != nil {
+			return nil, err
+		}
+		name := next.GetName()
 		w, err := c.insert(q, next, options, dryRun, version)
 		if !errors.Is(err, store.ErrExists) {
 			return w, err
 		}
 		if !generated || try == maxNames {
+			obj.SetName(name)
 			return nil, c.exists(obj)
 		}
-		obj.SetName("")
 		q.UID = newUID()
-		if err := c.res.Begin(q, obj); err != nil {
-			return nil, err
-		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"minato.dev/minato/internal/api"
@@ -21,7 +20,7 @@ import (
 func (c *call) request() *api.Request {
 	q := &api.Request{GroupVersion: c.res.GroupVersion, Namespace: c.info.Namespace, Subresource: c.info.Subresource, Verb: c.info.Verb, User: userInfo(c),
 		Now: metav1.NewTime(c.s.cfg.Now().Truncate(time.Second)), UID: newUID(),
-		Random:  func() string { return utilrand.String(5) },
+		Random:  c.s.cfg.Random,
 		Allowed: c.allowed, PolicyParams: c.policyParams}
 	q.NamespaceOf = func(name string) (*corev1.Namespace, error) {
 		obj, err := c.s.objects.Get(c.ctx(), schema.GroupResource{Resource: "namespaces"}, "", name)

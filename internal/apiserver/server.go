@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
 	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/discovery"
@@ -98,6 +99,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = time.Minute
+	}
+	if cfg.Random == nil {
+		cfg.Random = func() string { return utilrand.String(5) }
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -60,6 +60,7 @@ func judged(p *Pair) {
 		p.tell("policy/"+c.name, "policies", []do{
 			{"small", "POST", tried, settings("one", `"size":"1"`), "", "", nil}, {"large", "POST", tried, settings("three", `"size":"3"`), "", "", nil},
 			{"no number", "POST", tried, settings("text", `"size":"x"`), "", "", nil}, {"no data", "POST", tried, settings("none", ""), "", "", nil},
+			{"a name to be made", "POST", tried, `{"metadata":{"generateName":"made-"},"data":{"size":"3"}}`, "", "", nil},
 			{"update", "PATCH", "$NS/configmaps/small?dryRun=All", `{"data":{"size":"3"}}`, mergeType, "", nil},
 			{"another kind", "POST", "$NS/secrets?dryRun=All", `{"metadata":{"name":"s"}}`, "", "", nil},
 			{"no binding", "DELETE", policyGroup + "validatingadmissionpolicybindings/here", "", "", "", nil}, {"no policy", "DELETE", policyGroup + "validatingadmissionpolicies/judge", "", "", "", nil},
@@ -78,6 +79,7 @@ func changed(p *Pair) {
 		{"configuration", `"mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"Object{metadata: Object.metadata{labels: {'size': object.data.size}}, data: {'seen': 'judge'}}"}}]`},
 		{"of another type", `"mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"Object{data: {'judge': object.data.none}}"}}]`},
 		{"ignored", `"failurePolicy":"Ignore","mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"Object{data: {'judge': object.data.none}}"}},{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"Object{data: {'after': 'judge'}}"}}]`},
+		{"a name", `"mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"Object{data: {'judge': (has(object.metadata.name) ? object.metadata.name : 'none') + (has(object.metadata.uid) ? ', uid' : ', none') + (has(object.metadata.creationTimestamp) && object.metadata.creationTimestamp != null ? ', time, ' : ', none, ') + (has(request.name) ? request.name : 'none')}}"}}]`},
 		{"condition", `"matchConditions":[{"name":"named","expression":"object.metadata.name == 'three'"}],"mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{"expression":"Object{data: {'seen': 'judge'}}"}}]`},
 	} {
 		p.tell("policy/change "+c.name, "policies", []do{
@@ -87,6 +89,7 @@ func changed(p *Pair) {
 		p.enforced(c.name)
 		p.tell("policy/change "+c.name, "policies", []do{
 			{"small", "POST", tried, settings("one", `"size":"1"`), "", "", nil}, {"large", "POST", tried, settings("three", `"size":"3"`), "", "", nil}, {"no data", "POST", tried, settings("none", ""), "", "", nil},
+			{"a name to be made", "POST", tried, `{"metadata":{"generateName":"made-"},"data":{"size":"3"}}`, "", "", nil},
 			{"update", "PATCH", "$NS/configmaps/small?dryRun=All", `{"data":{"size":"3"}}`, mergeType, "", nil},
 			{"no binding", "DELETE", policyGroup + "mutatingadmissionpolicybindings/here", "", "", "", nil}, {"no policy", "DELETE", policyGroup + "mutatingadmissionpolicies/judge", "", "", "", nil},
 		})
