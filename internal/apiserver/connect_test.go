@@ -85,13 +85,18 @@ func withKubelet(t *testing.T) *apiservertest.Server {
 	t.Cleanup(k.Close)
 	pool := x509.NewCertPool()
 	pool.AddCert(k.Certificate())
-	s := apiservertest.Start(t, func(c *apiserver.Config) { c.Kubelet = &tls.Config{RootCAs: pool} })
+	s := apiservertest.Start(t, func(c *apiserver.Config) {
+		c.Kubelet = &tls.Config{RootCAs: pool, ServerName: "example.com"}
+		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) { // nothing is proxied to loopback
+			return new(net.Dialer).DialContext(ctx, network, strings.Replace(addr, "192.0.2.1:", "127.0.0.1:", 1))
+		}
+	})
 	u, err := url.Parse(k.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	must(t, do(t, s, "POST", "/api/v1/nodes", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"n"}}`), 201)
-	must(t, do(t, s, "PATCH", "/api/v1/nodes/n/status", `{"status":{"addresses":[{"type":"InternalIP","address":"127.0.0.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":`+u.Port()+`}}}}`,
+	must(t, do(t, s, "PATCH", "/api/v1/nodes/n/status", `{"status":{"addresses":[{"type":"InternalIP","address":"192.0.2.1"}],"daemonEndpoints":{"kubeletEndpoint":{"Port":`+u.Port()+`}}}}`,
 		"Content-Type", mergePatch), 200)
 	must(t, do(t, s, "POST", pods, podJSON("p", `,"nodeName":"n"`)), 201)
 	must(t, do(t, s, "PATCH", pods+"/p/status", `{"status":{"phase":"Running"}}`, "Content-Type", mergePatch), 200)

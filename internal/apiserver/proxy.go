@@ -1,12 +1,14 @@
 package apiserver
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,6 +83,20 @@ func reachable(host string) error {
 	return nil
 }
 
+// resolvable is reachable for a node, which may be known by a name only.
+func resolvable(ctx context.Context, host string) error {
+	addrs, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	for _, a := range addrs {
+		if err := reachable(a.IP.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *call) podLocation(scheme, name, port string) (*url.URL, error) {
 	pod, err := c.pod(name)
 	if err != nil {
@@ -109,19 +125,19 @@ func (c *call) nodeLocation(scheme, name, port string) (*url.URL, http.RoundTrip
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := resolvable(c.ctx(), u.Hostname()); err != nil {
+		return nil, nil, err
+	}
 	if port == "" || port == u.Port() {
 		return u, c.s.kubelet.verify, nil
-	}
-	if err := reachable(u.Hostname()); err != nil {
-		return nil, nil, err
 	}
 	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(u.Hostname(), port)}, c.s.kubelet.plain, nil
 }
 
 // serviceLocation is any ready pod behind the service's port.
 func (c *call) serviceLocation(scheme, name, port string) (*url.URL, error) {
-	if n, err := strconv.ParseInt(port, 10, 32); err == nil {
-		if port, err = c.portName(name, int32(n)); err != nil {
+	if n, err := strconv.ParseInt(port, 10, 64); err == nil {
+		if port, err = c.portName(name, n); err != nil {
 			return nil, err
 		}
 	}
@@ -130,51 +146,65 @@ func (c *call) serviceLocation(scheme, name, port string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	var hosts []string
+	var ready []endpoint
 	for _, obj := range list {
 		slice := obj.(*discoveryv1.EndpointSlice)
 		if slice.Labels[discoveryv1.LabelServiceName] == name {
-			hosts = append(hosts, readyHosts(slice, port)...)
+			ready = append(ready, readyEndpoints(slice, port)...)
 		}
 	}
-	if len(hosts) == 0 {
-		return nil, none
+	for _, i := range rand.Perm(len(ready)) {
+		if e := ready[i]; c.podHas(e.pod, e.address) {
+			return &url.URL{Scheme: scheme, Host: net.JoinHostPort(e.address, strconv.Itoa(e.port))}, nil
+		}
 	}
-	return &url.URL{Scheme: scheme, Host: hosts[rand.IntN(len(hosts))]}, nil
+	return nil, none
 }
 
 // portName is the name of a service's port with this number.
-func (c *call) portName(service string, number int32) (string, error) {
+func (c *call) portName(service string, number int64) (string, error) {
 	obj, err := c.s.objects.Get(c.ctx(), servicesResource, c.info.Namespace, service)
 	if err != nil {
 		return "", err
 	}
 	for _, p := range obj.(*corev1.Service).Spec.Ports {
-		if p.Port == number {
+		if int64(p.Port) == number {
 			return p.Name, nil
 		}
 	}
 	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, service))
 }
 
-// readyHosts are the addresses of a slice's ready pods, with the port of this name.
-func readyHosts(slice *discoveryv1.EndpointSlice, port string) []string {
-	number := int32(0)
-	for _, p := range slice.Ports {
-		if p.Port != nil && (p.Name == nil && port == "" || p.Name != nil && *p.Name == port) {
-			number = *p.Port
-		}
-	}
-	if number == 0 {
+// endpoint is where a service's port may lead.
+type endpoint struct {
+	address string
+	port    int
+	pod     *corev1.ObjectReference // whose address it should be
+}
+
+// readyEndpoints are those of a slice's ready pods, with the port of this name.
+func readyEndpoints(slice *discoveryv1.EndpointSlice, port string) []endpoint {
+	i := slices.IndexFunc(slice.Ports, func(p discoveryv1.EndpointPort) bool {
+		return p.Port != nil && (p.Name == nil && port == "" || p.Name != nil && *p.Name == port)
+	})
+	if i < 0 {
 		return nil
 	}
-	var out []string
+	var out []endpoint
 	for _, e := range slice.Endpoints {
-		ready := e.Conditions.Ready == nil || *e.Conditions.Ready
-		if !ready || len(e.Addresses) == 0 || e.TargetRef == nil || e.TargetRef.Kind != "Pod" || reachable(e.Addresses[0]) != nil {
-			continue
+		if (e.Conditions.Ready == nil || *e.Conditions.Ready) && len(e.Addresses) > 0 {
+			out = append(out, endpoint{e.Addresses[0], int(*slice.Ports[i].Port), e.TargetRef})
 		}
-		out = append(out, net.JoinHostPort(e.Addresses[0], strconv.Itoa(int(number))))
 	}
 	return out
+}
+
+// podHas says whether ref names a pod of the request's namespace that has this address: who may write EndpointSlices may not
+// send the server anywhere else.
+func (c *call) podHas(ref *corev1.ObjectReference, address string) bool {
+	if ref == nil || ref.Namespace != c.info.Namespace {
+		return false
+	}
+	pod, err := c.pod(ref.Name)
+	return err == nil && slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == address })
 }
