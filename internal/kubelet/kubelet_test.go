@@ -43,7 +43,7 @@ func start(t *testing.T, change ...func(*bench)) *bench {
 	dir := t.TempDir()
 	b := &bench{t: t, api: apiservertest.Start(t), rt: kubelettest.New()}
 	b.cfg = kubelet.Config{NodeName: "n1", NodeIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, RootDir: filepath.Join(dir, "kubelet"), LogDir: filepath.Join(dir, "logs"),
-		CgroupRoot: "/minato-test-" + filepath.Base(dir) + t.Name(), ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10")}, Version: "v1.37.2+test", EvictionHard: map[string]string{"memory.available": "100Mi"},
+		CgroupRoot: fmt.Sprintf("/minato-test-%d-%s", os.Getpid(), t.Name()), ClusterDNS: []netip.Addr{netip.MustParseAddr("10.96.0.10")}, Version: "v1.37.2+test", EvictionHard: map[string]string{"memory.available": "100Mi"},
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range change {
 		f(b)
@@ -54,9 +54,12 @@ func start(t *testing.T, change ...func(*bench)) *bench {
 		b.cfg.CRI = b.rt.Serve(t)
 	}
 	t.Cleanup(func() {
-		if tree, err := cgroup.New(b.cfg.CgroupRoot); err != nil || tree.RemoveRoot() != nil {
-			t.Errorf("cgroups are left: %v", err)
+		tree, err := cgroup.New(b.cfg.CgroupRoot)
+		if err != nil {
+			t.Fatal(err)
 		}
+		b.poll(func() bool { err = tree.RemoveRoot(); return err == nil }, // who was killed may still be on the way out
+			func() string { return fmt.Sprintf("cgroups are left: %v", err) })
 	})
 	b.begin()
 	return b
