@@ -80,7 +80,7 @@ func start(t *testing.T, st store.Store, change func(*Config)) *world {
 	})
 	select {
 	case <-ready:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the cache is not ready")
 	}
 	return &world{t, c.Store(), c, map[*Watcher][]Event{}}
@@ -126,7 +126,7 @@ func (w *world) watch(prefix string, after int64, filter func(*Object) bool, o W
 // events reads n events.
 func (w *world) events(x *Watcher, n int) []Event {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
 	for len(w.left[x]) < n {
 		events, err := x.Next(ctx)

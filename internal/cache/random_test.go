@@ -101,7 +101,7 @@ func followAndCheck(w *world, i int, done <-chan struct{}) {
 		return
 	}
 	defer x.Close()
-	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
 	defer cancel()
 	var wait sync.WaitGroup
 	defer wait.Wait()

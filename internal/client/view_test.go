@@ -107,7 +107,7 @@ func TestViewSurvivesBrokenWatches(t *testing.T) {
 		}
 		last = m.ResourceVersion
 	}
-	wait, stop := context.WithTimeout(ctx, 30*time.Second)
+	wait, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	if err := view.WaitFor(wait, last); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestViewSurvivesBrokenWatches(t *testing.T) {
 // TestUpdateFromView: what comes out of a view may be sent back; the server keeps who owns which field.
 func TestUpdateFromView(t *testing.T) {
 	srv := apiservertest.Start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	door := client.Of(srv.Client, client.ConfigMaps)
 	made, err := door.Create(ctx, configMap("owned", "a"))
@@ -212,7 +212,7 @@ func TestRecorderCountsRepeats(t *testing.T) {
 	}
 	ended := make(chan error)
 	go func() { ended <- rec.Run(ctx) }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		list, _, err := client.Of(c, client.Events).List(ctx, "default", metav1.ListOptions{})
 		if err != nil {

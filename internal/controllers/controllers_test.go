@@ -145,7 +145,7 @@ func (h *harbour) must(err error) {
 // until polls with a deadline; what says what is missing.
 func (h *harbour) until(what string, done func() (bool, string)) {
 	h.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		ok, state := done()
 		if ok {

@@ -343,7 +343,7 @@ func TestDrain(t *testing.T) {
 // untilOpen waits until no more than so many connections are open.
 func (sv *served) untilOpen(t testing.TB, most int) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); sv.open() > most; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); sv.open() > most; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d connections are still open", sv.open())
 		}
@@ -358,7 +358,7 @@ func (sv *served) open() int {
 
 // TestIdle: a connection without requests ends by itself.
 func TestIdle(t *testing.T) {
-	sv := start(t, func(http.ResponseWriter, *http.Request) {}, func(c *Config) { c.IdleTime = 20 * time.Millisecond })
+	sv := start(t, func(http.ResponseWriter, *http.Request) {}, func(c *Config) { c.IdleTime = 300 * time.Millisecond })
 	cl := sv.client(t)
 	if _, err := cl.Get(sv.url); err != nil {
 		t.Fatal(err)

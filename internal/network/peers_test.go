@@ -60,7 +60,7 @@ func TestPeersComeBack(t *testing.T) {
 	n := start(t, config(t))
 	link := uplink(t)
 	near := []Peer{{"near", netip.MustParsePrefix("10.244.1.0/24"), netip.MustParseAddr("192.168.77.2")}}
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	again, ended := make(chan struct{}, 1), make(chan error, 1)
 	go func() { ended <- n.FollowPeers(ctx, again) }()

@@ -58,7 +58,7 @@ func create[T client.Object](t *testing.T, c *client.Client, k client.Kind[T], o
 
 func (c *cluster) until(what string, f func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !f(); {
+	for deadline := time.Now().Add(time.Minute); !f(); {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("%s: it did not come true\n%s", what, c.sh("nft list table ip test-services"))
 		}

@@ -67,7 +67,7 @@ func TestFullDisk(t *testing.T) {
 	fill(t, ballast)
 	wait := func(what string, done func() bool) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); !done(); <-time.After(lookEvery) {
+		for end := time.Now().Add(time.Minute); !done(); <-time.After(lookEvery) {
 			if time.Now().After(end) {
 				t.Fatal(what)
 			}
