@@ -58,6 +58,9 @@ purge: ## stop it and remove its data too
 .PHONY: test
 test: deps build test-unit test-race test-script conformance-quick ## everything that CI runs
 
+# Says at the end what failed, where a log that is cut off still has it; the whole is kept in a file.
+AGAIN := .ci/again bin/test
+
 # What minato may weigh, stripped: without the builder that is packed in it, and with everything embedded.
 MAX_SIZE  := 70000000
 MAX_WHOLE := 95000000
@@ -73,7 +76,7 @@ check-size: build ## hold minato to its size
 .PHONY: test-unit
 test-unit: check-size ## laws, tables and stories beside the code
 	go vet -tags '$(TAGS)' ./...
-	go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/... ./bench/report ./test/linear ./test/watch
+	$(AGAIN)/unit.log go test -tags '$(TAGS)' -timeout 15m ./internal/... ./cmd/... ./bench/report ./test/linear ./test/watch
 
 # What is concurrent. The second line imports Kubernetes, which takes long to build for the detector the first time.
 RACE := ./internal/run ./internal/h2 ./internal/store/... ./internal/cache/... ./internal/image/... ./internal/shim/... \
@@ -81,7 +84,7 @@ RACE := ./internal/run ./internal/h2 ./internal/store/... ./internal/cache/... .
 
 .PHONY: test-race
 test-race: ## what is concurrent, under the race detector
-	CGO_ENABLED=1 go test -race -tags '$(TAGS)' -timeout 25m $(RACE)
+	CGO_ENABLED=1 $(AGAIN)/race.log go test -race -tags '$(TAGS)' -timeout 25m $(RACE)
 
 # The root file system of the nginx story. Stories have no network, so it is made before them.
 bin/story/nginx:
@@ -92,7 +95,7 @@ bin/story/nginx:
 
 .PHONY: test-script
 test-script: build bin/story/nginx ## whole-program stories with real kubectl, in network namespaces of their own
-	go test -tags '$(TAGS)' -count=1 -timeout 30m -skip TestChaos ./test/script
+	$(AGAIN)/script.log go test -tags '$(TAGS)' -count=1 -timeout 30m -skip TestChaos ./test/script
 
 # What the benches need from Debian beside deps, for upstream's side: its network plugins.
 BENCH_PACKAGES := containernetworking-plugins:/usr/lib/cni/bridge runc:/usr/sbin/runc git:/usr/bin/git
