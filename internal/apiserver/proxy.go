@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,6 @@ func (c *call) connectProxy() error {
 		return err
 	}
 	u.Path = c.proxyPath()
-	u.RawQuery = c.r.URL.RawQuery
 	if _, err := url.Parse(u.String()); err != nil { // the library takes for granted that it can be read
 		return apierrors.NewBadRequest(fmt.Sprintf("invalid %s request %q: %v", strings.TrimSuffix(c.res.Name, "s"), c.info.Name, err))
 	}
@@ -62,13 +62,13 @@ func (c *call) connectProxy() error {
 	return nil
 }
 
-// proxyPath is the rest of the URL, after ".../proxy". Where there is none, not even a slash, the proxy sends the client to
-// the same path with one, so that relative links work.
+// proxyPath is the rest of the URL, after ".../proxy", without double slashes and dots. Where there is none, not even a slash, the
+// proxy sends the client to the same path with one, so that relative links work.
 func (c *call) proxyPath() string {
 	if len(c.info.Parts) == 3 && !strings.HasSuffix(c.r.URL.Path, "/") {
 		return ""
 	}
-	rest := "/" + strings.Join(c.info.Parts[3:], "/")
+	rest := path.Join("/", strings.Join(c.info.Parts[3:], "/"))
 	if strings.HasSuffix(c.r.URL.Path, "/") && !strings.HasSuffix(rest, "/") {
 		rest += "/"
 	}

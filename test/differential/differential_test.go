@@ -61,6 +61,7 @@ func TestDifferential(t *testing.T) {
 		{"life", func(t *testing.T) { lives(t, p, seeds, kinds) }},
 		{"sub", func(*testing.T) { subresources(p) }},
 		{"connect", func(*testing.T) { connects(p) }},
+		{"proxy", func(t *testing.T) { proxied(t, p, b) }},
 		{"admit", func(*testing.T) { admitted(p) }},
 		{"policy", func(*testing.T) { policies(p) }},
 		{"impersonate", func(t *testing.T) { impersonations(t, p, b) }},

@@ -176,6 +176,7 @@ var (
 	spaces   = regexp.MustCompile(`  +|-{5,}`)
 	jwts     = regexp.MustCompile(`\beyJ[\w-]+\.[\w-]+\.[\w-]+`)
 	ported   = regexp.MustCompile(`((?i:node ?port): +|[:/ ])(<unset> +)?3(?:[01]\d{3}|2[0-6]\d\d|27[0-5]\d|276[0-7])\b`)
+	broken   = regexp.MustCompile(`(?m)^E<when> reflector\.go:.*context deadline exceeded.*\n`) // kubectl's time may be over while it asks
 	editing  = regexp.MustCompile(`kubectl-edit-\d+|LIVE-\d+|MERGED-\d+`)
 )
 
@@ -186,6 +187,7 @@ func (x *terminal) neutral(s string) string {
 	s = numbered.ReplaceAllString(s, "${1}<revision>")
 	s = dates.ReplaceAllString(s, "<date>")
 	s = logged.ReplaceAllString(s, "${1}<when> ")
+	s = broken.ReplaceAllString(s, "")
 	s = jwts.ReplaceAllStringFunc(s, claims)
 	s = ported.ReplaceAllString(s, "${1}<port>")
 	s = editing.ReplaceAllString(s, "<file>")
