@@ -18,6 +18,9 @@ import (
 func (k *Kubelet) resize(w *worker) {
 	k.admission.Lock()
 	defer k.admission.Unlock()
+	if k.scope.Context().Err() != nil {
+		return // a kubelet that ends: its workers go one by one, and the room that they leave is none
+	}
 	w.mu.Lock()
 	pod, old := w.next, w.pending
 	w.mu.Unlock()
