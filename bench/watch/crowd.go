@@ -141,8 +141,11 @@ func write(ctx context.Context, s *sides.Side, rate, events int) error {
 	began := time.Now()
 	for w := range writers {
 		g.Go(func() error {
-			c := s.Client(false)
-			defer c.CloseIdleConnections()
+			c, err := s.Connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
 			for i := w; i < events; i += writers {
 				due := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
 				select {
@@ -151,8 +154,12 @@ func write(ctx context.Context, s *sides.Side, rate, events int) error {
 					return ctx.Err()
 				}
 				n := name(i)
-				if err := send(ctx, c, http.MethodPut, s.URL+path+"/"+n, content(n)); err != nil {
+				status, text, err := c.Do(http.MethodPut, path+"/"+n, "application/json", content(n))
+				if err != nil {
 					return err
+				}
+				if status != http.StatusOK {
+					return fmt.Errorf("put %s: %d: %.200s", n, status, text)
 				}
 			}
 			return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -20,7 +19,8 @@ import (
 type watcher struct {
 	s      *sides.Side
 	format format
-	body   io.ReadCloser
+	body   io.Reader
+	conn   *sides.Conn
 	from   string // resourceVersion after which the next watch begins, where no event was heard
 	last   []byte // the last event that was heard; its memory is the watcher's
 	opened int
@@ -35,28 +35,22 @@ func (w *watcher) open(ctx context.Context) (err error) {
 		}
 	}
 	q := url.Values{"watch": {"true"}, "timeoutSeconds": {"600"}, "resourceVersion": {w.from}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.s.URL+path+"?"+q.Encode(), nil)
+	c, err := w.s.Connect(ctx)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", w.format.accept)
-	resp, err := w.s.Client(false).Do(req)
-	if err != nil {
-		return err
+	if err := c.Stream(path+"?"+q.Encode(), w.format.accept); err != nil {
+		return errors.Join(fmt.Errorf("watch: %w", err), c.Close())
 	}
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
-		return errors.Join(fmt.Errorf("watch: %s: %s", resp.Status, b), resp.Body.Close())
-	}
-	w.body = resp.Body
+	w.conn, w.body = c, c
 	w.opened++
 	return nil
 }
 
 func (w *watcher) close() {
-	if w.body != nil {
-		_ = w.body.Close()
-		w.body = nil
+	if w.conn != nil {
+		_ = w.conn.Close()
+		w.conn = nil
 	}
 }
 
@@ -105,9 +99,13 @@ func (w *watcher) hear(events int) error {
 
 // take notes the whole events in b and returns what is left.
 func (w *watcher) take(b []byte, now int64) (rest []byte, err error) {
+	var last []byte
 	for {
 		event, after, ok := w.format.cut(b)
 		if !ok {
+			if last != nil {
+				w.last = append(w.last[:0], last...)
+			}
 			return b, nil
 		}
 		at := bytes.Index(event, []byte(mark)) + len(mark)
@@ -118,6 +116,6 @@ func (w *watcher) take(b []byte, now int64) (rest []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		w.late, w.last, b = append(w.late, float64(now-sent)/1e6), append(w.last[:0], event...), after
+		w.late, last, b = append(w.late, float64(now-sent)/1e6), event, after
 	}
 }

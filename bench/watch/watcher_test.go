@@ -24,7 +24,7 @@ func TestHear(t *testing.T) {
 		}
 		for name, r := range map[string]io.Reader{"whole": bytes.NewReader(stream.Bytes()), "by bytes": iotest.OneByteReader(bytes.NewReader(stream.Bytes())),
 			"torn": torn{bytes.NewReader(stream.Bytes()), rand.New(rand.NewPCG(1, 2))}} {
-			w := &watcher{format: f, body: io.NopCloser(r)}
+			w := &watcher{format: f, body: r}
 			if err := w.hear(events); err != nil || len(w.late) != events {
 				t.Errorf("%s, %s: %d of %d events: %v", f.name, name, len(w.late), events, err)
 			}
