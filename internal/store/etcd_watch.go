@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
 )
@@ -22,7 +23,7 @@ var errWatchBroken = errors.New("watch broke off")
 type streams struct {
 	mu   sync.RWMutex
 	last int64
-	open map[int64]struct{}
+	open map[int64]func(context.Context) error // how to ask for progress
 }
 
 // streamKey is metadata that tells streams apart. etcd's client keeps one for each set of metadata.
@@ -39,13 +40,13 @@ func (t *streams) next() int64 {
 	return t.last
 }
 
-func (t *streams) begun(id int64) {
+func (t *streams) begun(id int64, ask func(context.Context) error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
-		t.open = map[int64]struct{}{}
+		t.open = map[int64]func(context.Context) error{}
 	}
-	t.open[id] = struct{}{}
+	t.open[id] = ask
 }
 
 func (t *streams) ended(id int64) {
@@ -56,6 +57,14 @@ func (t *streams) ended(id int64) {
 
 // Watch is in Store.
 func (s *Etcd) Watch(ctx context.Context, prefix string, after int64, o WatchOptions, each func(Batch) error) error {
+	if s.member != nil && !o.Prev {
+		return s.watchMember(ctx, prefix, after, func(b Batch) error {
+			if len(b.Events) > 0 {
+				s.keeper.wrote()
+			}
+			return each(b)
+		})
+	}
 	id := s.streams.next()
 	ctx, cancel := context.WithCancel(onStream(ctx, id))
 	defer cancel()
@@ -64,7 +73,7 @@ func (s *Etcd) Watch(ctx context.Context, prefix string, after int64, o WatchOpt
 		opts = append(opts, clientv3.WithPrevKV())
 	}
 	answers := s.client.Watcher.Watch(ctx, prefix, opts...) // returns when etcd has it
-	s.streams.begun(id)
+	s.streams.begun(id, func(ctx context.Context) error { return s.client.Watcher.RequestProgress(onStream(ctx, id)) })
 	defer s.streams.ended(id) // before the stream goes: a question would open it again
 	for r := range answers {
 		if err := r.Err(); err != nil {
@@ -101,8 +110,8 @@ func (s *Etcd) watchFailure(ctx context.Context, prefix string, compacted int64,
 func (s *Etcd) Progress(ctx context.Context) error {
 	s.streams.mu.RLock()
 	defer s.streams.mu.RUnlock()
-	for id := range s.streams.open {
-		if err := s.client.Watcher.RequestProgress(onStream(ctx, id)); err != nil {
+	for _, ask := range s.streams.open {
+		if err := ask(ctx); err != nil {
 			return s.failure("ask for progress", err)
 		}
 	}
@@ -117,13 +126,7 @@ func toBatch(r clientv3.WatchResponse) Batch {
 		b.Events, b.Revision = make([]Event, n), r.Events[n-1].Kv.ModRevision
 	}
 	for i, e := range r.Events {
-		b.Events[i].KV = toKV(e.Kv)
-		switch {
-		case e.Type == clientv3.EventTypeDelete:
-			b.Events[i].Type = Deleted
-		case e.IsModify():
-			b.Events[i].Type = Updated
-		}
+		b.Events[i] = eventOf((*mvccpb.Event)(e))
 		if e.PrevKv != nil {
 			prev := toKV(e.PrevKv)
 			b.Events[i].Prev = &prev
