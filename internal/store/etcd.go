@@ -12,7 +12,6 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"google.golang.org/grpc/codes"
 
 	"minato.dev/minato/internal/run"
@@ -20,16 +19,16 @@ import (
 
 // Etcd is a Store in etcd, in this process (Open) or elsewhere (Dial).
 type Etcd struct {
-	client  *clientv3.Client
-	member  mvcc.WatchableKV // nil where etcd is elsewhere
-	scope   *run.Scope
-	log     *slog.Logger
-	leases  *leases
-	keeper  *keeper
-	disk    *disk // nil where etcd is elsewhere
-	streams streams
-	closed  atomic.Bool
-	floor   atomic.Int64 // see Floor
+	client    *clientv3.Client
+	scope     *run.Scope
+	log       *slog.Logger
+	leases    *leases
+	keeper    *keeper
+	disk      *disk // nil where etcd is elsewhere, as the committer
+	committer *committer
+	streams   streams
+	closed    atomic.Bool
+	floor     atomic.Int64 // see Floor
 
 	beforeClose func()
 	release     func() error // frees what Open took
@@ -124,7 +123,7 @@ func (s *Etcd) Delete(ctx context.Context, key string, expect int64) (int64, err
 	if err != nil {
 		return 0, s.failure("delete "+key, err)
 	}
-	s.keeper.wrote()
+	s.wrote()
 	return settled(r, key, expect)
 }
 
@@ -145,7 +144,7 @@ func (s *Etcd) write(ctx context.Context, verb, key string, value []byte, ttl ti
 		r, err := txn(clientv3.OpPut(key, string(value), clientv3.WithLease(lease))).Commit()
 		switch {
 		case err == nil:
-			if s.keeper.wrote(); attempt > 0 {
+			if s.wrote(); attempt > 0 {
 				s.keeper.helped.Store(true)
 			}
 			return r, nil

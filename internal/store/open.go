@@ -47,8 +47,6 @@ const (
 	tick, electionTicks = time.Second, 2
 	// Entries kept in memory for followers: there are none. Snapshots bound what a start has to replay.
 	catchUpEntries, snapshotEntries = 64, 2000
-	// backendInterval is how often pages go to the database file; acknowledged writes are in the log (WAL) already.
-	backendInterval = time.Second
 )
 
 // smallSegments sets etcd's package variable once, before the first member of this process starts.
@@ -78,8 +76,9 @@ func Open(ctx context.Context, cfg Config) (*Etcd, error) {
 	// The in-process client has no health service to tell and would panic, so the file is rewritten without it.
 	client.Maintenance = inProcess{client.Maintenance, member}
 	s := newEtcd(client, run.NewScope(context.WithoutCancel(ctx)), cfg.Log)
-	s.member = member.Watchable()
 	s.disk = newDisk(cfg.Dir)
+	s.committer = newCommitter(func() { member.Backend().ForceCommit() })
+	s.scope.Go("store committer", s.committer.run)
 	s.beforeClose = func() { logs.closing.Store(true) }
 	s.release = func() error {
 		member.HardStop()
