@@ -2,7 +2,7 @@
 // with upstream's kube-scheduler, kube-apiserver and etcd: pods that wait when the scheduler starts, pods that many
 // clients create, and one pod after another.
 //
-//	go run ./bench/schedule [-json FILE] [-minato bin/minato] [-upstream DIR] [-nodes 1000] [-backlog 5000] [-burst 1000] [-n 100]
+//	go run ./bench/schedule [-json FILE] [-minato bin/minato] [-upstream DIR] [-nodes 1000] [-backlog 5000] [-burst 1000] [-n 100] [-ours]
 //
 // Ours is the whole one-node cluster, whose kubelet, controllers, proxy and DNS see the pods too. Both bind through their
 // own API servers, over the same objects.
@@ -25,6 +25,7 @@ import (
 type config struct {
 	sides.Flags
 	nodes, backlog, burst, n, clients int
+	alone                             bool
 }
 
 func main() {
@@ -35,6 +36,7 @@ func main() {
 	flag.IntVar(&c.burst, "burst", 1000, "pods that clients create at once")
 	flag.IntVar(&c.clients, "clients", 16, "how many clients that are")
 	flag.IntVar(&c.n, "n", 100, "pods one after another")
+	flag.BoolVar(&c.alone, "ours", false, "measure ours alone, and show each pod that took twice as long as most")
 	report.Main(report.Result{Bench: "schedule", Title: "Scheduling", About: "Pods of two containers onto made-up nodes, bound through the API, seen by a watch of " +
 		"the same client. Ours is the whole one-node cluster; upstream's is kube-apiserver, etcd and kube-scheduler (client limits lifted). CPU is of all programs of the side."},
 		c.run)
@@ -57,19 +59,25 @@ type load struct {
 func (c *config) run(ctx context.Context, r *report.Result) (err error) {
 	var m [2]measured
 	defer func() { c.rows(r, m) }() // what there is, also after a failure
-	var all [2]*follower
+	var all []*follower
 	// The second starts when the first has nothing to do any more.
-	for i, start := range []func(context.Context, string, sides.Fill) (*sides.Side, error){sides.Ours, sides.UpstreamScheduling} {
+	starts := []func(context.Context, string, sides.Fill) (*sides.Side, error){sides.Ours, sides.UpstreamScheduling}
+	if c.alone {
+		starts = starts[:1]
+	}
+	for i, start := range starts {
 		s, err := start(ctx, [2]string{c.Minato, c.Upstream}[i], sides.Pending(c.backlog, c.nodes))
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
-		if all[i], err = follow(ctx, s); err != nil {
+		f, err := follow(ctx, s)
+		if err != nil {
 			return err
 		}
-		defer all[i].close()
-		if m[i].backlog, err = all[i].await(ctx, c.backlog, c.backlog/5); err != nil {
+		defer f.close()
+		all = append(all, f)
+		if m[i].backlog, err = f.await(ctx, c.backlog, c.backlog/5); err != nil {
 			return fmt.Errorf("backlog: %w: %s", err, s.Words())
 		}
 	}
@@ -78,13 +86,16 @@ func (c *config) run(ctx context.Context, r *report.Result) (err error) {
 			return fmt.Errorf("burst: %w", err)
 		}
 	}
+	began := time.Now()
 	for n := range c.n {
 		for i, f := range all {
 			took, err := one(ctx, f, fmt.Sprintf("one-%d", n))
 			if err != nil {
 				return err
 			}
-			m[i].one = append(m[i].one, took)
+			if m[i].one = append(m[i].one, took); c.alone && report.Ms(took)[0] > 2*report.Median(report.Ms(m[i].one...)).Value {
+				fmt.Printf("pod %d, %s after the first: %s\n", n, time.Since(began), took)
+			}
 		}
 	}
 	for i, f := range all {
@@ -149,7 +160,10 @@ func (c config) rows(r *report.Result, m [2]measured) {
 	r.Add(report.Row{Group: group, Name: "create to bound, p50", Unit: report.Millis, Ours: report.Median(report.Ms(m[0].one...)), Theirs: report.Median(report.Ms(m[1].one...))})
 	r.Add(report.Row{Group: group, Name: "create to bound, p99", Unit: report.Millis, Ours: report.Quantile(0.99, report.Ms(m[0].one...)).Bare(),
 		Theirs: report.Quantile(0.99, report.Ms(m[1].one...)).Bare()})
-	if m[0].now != 0 && m[1].now != 0 {
-		r.Add(report.Row{Group: group, Name: "memory of all programs at the end, PSS", Unit: report.Megabytes, Ours: report.Just(report.MB(m[0].now)), Theirs: report.Just(report.MB(m[1].now))})
+	if row := (report.Row{Group: group, Name: "memory of all programs at the end, PSS", Unit: report.Megabytes, Ours: report.Just(report.MB(m[0].now))}); m[1].now != 0 {
+		row.Theirs = report.Just(report.MB(m[1].now))
+		r.Add(row)
+	} else if c.alone {
+		r.Add(row)
 	}
 }
