@@ -143,7 +143,7 @@ func TestLogBySocket(t *testing.T) {
 		{[]string{"binary.k8s.io"}, websocket.BinaryMessage},
 		{[]string{"base64.binary.k8s.io"}, websocket.TextMessage},
 	} {
-		dialer := websocket.Dialer{Subprotocols: c.protocols, HandshakeTimeout: 20 * time.Second}
+		dialer := websocket.Dialer{Subprotocols: c.protocols, HandshakeTimeout: time.Minute}
 		ws, resp, err := dialer.Dial(strings.Replace(s.URL, "http", "ws", 1)+pods+"/p/log", nil)
 		if err != nil {
 			t.Fatalf("%v: %v: %v", c.protocols, err, resp)
@@ -192,7 +192,7 @@ func TestExec(t *testing.T) {
 
 func TestPortForward(t *testing.T) {
 	s := withKubelet(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "kubectl", "--server="+s.URL, "port-forward", "pod/p", ":80")
 	cmd.Env = []string{"HOME=" + t.TempDir(), "PATH=/usr/bin:/bin"}

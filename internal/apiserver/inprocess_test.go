@@ -30,7 +30,7 @@ func TestSlowReader(t *testing.T) {
 	}
 	cancel()
 	// The server's own goroutines must end: Start's clean-up waits for them.
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -133,7 +133,7 @@ func (l *life) live(r *api.Resource, s apitest.Stub, stored func(key string) boo
 		}
 		l.must(http.MethodPatch, one, `{"metadata":{"finalizers":null}}`, 200)
 	}
-	l.follow(list+"?watch=1&timeoutSeconds=5&resourceVersion="+before+"&fieldSelector=metadata.name%3D"+meta["name"].(string), "ADDED", "MODIFIED", "DELETED")
+	l.follow(list+"?watch=1&timeoutSeconds=60&resourceVersion="+before+"&fieldSelector=metadata.name%3D"+meta["name"].(string), "ADDED", "MODIFIED", "DELETED")
 }
 
 func version(list map[string]any) string {
@@ -143,7 +143,7 @@ func version(list map[string]any) string {
 // follow reads a watch until the wanted events have come in this order.
 func (l *life) follow(path string, want ...string) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(l.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.base+path, nil)
 	if err != nil {

@@ -184,4 +184,4 @@ func TestStop(t *testing.T) {
 	}
 }
 
-const drainLimit = 5 * time.Second
+const drainLimit = time.Minute

@@ -207,7 +207,7 @@ func TestEncodings(t *testing.T) {
 func TestWatchFollowsList(t *testing.T) {
 	s := apiservertest.Start(t)
 	r := client.Of(s.Client, client.ConfigMaps)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
 	write := func(n int) {
@@ -292,7 +292,7 @@ func TestWatchForms(t *testing.T) {
 		{"one by name", "resourceVersion=0&fieldSelector=metadata.name%3Da", "", []string{`"ADDED"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			req, err := http.NewRequestWithContext(ctx, "GET", s.URL+cms+"?watch=1&"+c.query, nil)
 			if err != nil {

@@ -22,7 +22,7 @@ func TestWatchBySocket(t *testing.T) {
 			t.Fatalf("%v: %v", err, resp)
 		}
 		t.Cleanup(func() { _ = ws.Close() })
-		if err := ws.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := ws.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		return ws
