@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"google.golang.org/grpc/codes"
 
 	"minato.dev/minato/internal/run"
@@ -20,6 +21,7 @@ import (
 // Etcd is a Store in etcd, in this process (Open) or elsewhere (Dial).
 type Etcd struct {
 	client    *clientv3.Client
+	member    mvcc.WatchableKV // nil where etcd is elsewhere
 	scope     *run.Scope
 	log       *slog.Logger
 	leases    *leases

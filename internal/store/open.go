@@ -76,6 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Etcd, error) {
 	// The in-process client has no health service to tell and would panic, so the file is rewritten without it.
 	client.Maintenance = inProcess{client.Maintenance, member}
 	s := newEtcd(client, run.NewScope(context.WithoutCancel(ctx)), cfg.Log)
+	s.member = member.Watchable()
 	s.disk = newDisk(cfg.Dir)
 	s.committer = newCommitter(func() { member.Backend().ForceCommit() })
 	s.scope.Go("store committer", s.committer.run)
