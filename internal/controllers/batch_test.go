@@ -90,7 +90,10 @@ func TestJobsComeToTheirEnd(t *testing.T) {
 			first := "0"
 			s.SuccessPolicy = &batchv1.SuccessPolicy{Rules: []batchv1.SuccessPolicyRule{{SucceededIndexes: &first}}}
 		}, batchv1.JobComplete, "SuccessPolicy", -1, -1, "-"},
-		{"a deadline", "runs", func(s *batchv1.JobSpec) { soon := int64(2); s.ActiveDeadlineSeconds = &soon /* whole seconds: the first may be over at once */ }, batchv1.JobFailed, "DeadlineExceeded", 0, 1, ""},
+		{"a deadline", "runs", func(s *batchv1.JobSpec) {
+			soon := int64(2)
+			s.ActiveDeadlineSeconds = &soon /* whole seconds: the first may be over at once */
+		}, batchv1.JobFailed, "DeadlineExceeded", 0, 1, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := open(t)
