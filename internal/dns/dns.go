@@ -135,7 +135,8 @@ func (s *Server) listen(ctx context.Context, scope *run.Scope, addr string) erro
 		return err
 	}
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) { s.serve(ctx, w, r) })
-	for _, srv := range []*dns.Server{{PacketConn: udp, Handler: handler, UDPSize: dns.MaxMsgSize}, {Listener: tcp, Handler: handler, IdleTimeout: func() time.Duration { return 10 * time.Second }}} {
+	// Without a time of its own the reader of packets would wake every two seconds; its end does not wait for that.
+	for _, srv := range []*dns.Server{{PacketConn: udp, Handler: handler, UDPSize: dns.MaxMsgSize, ReadTimeout: time.Hour}, {Listener: tcp, Handler: handler, IdleTimeout: func() time.Duration { return 10 * time.Second }}} {
 		scope.Go("dns on "+addr, func(context.Context) error {
 			defer context.AfterFunc(ctx, func() { stop(srv, udp, tcp) })()
 			err := srv.ActivateAndServe()

@@ -10,9 +10,9 @@ import (
 // The two variables are not constants in etcd "so modifiable by tests"; nothing exported sets them.
 //
 // A watcher falls behind when it begins at an old revision, or when more answers wait for it than its channel holds. With
-// room for more answers the second does not happen to readers that read; the first costs half a second at most, once.
+// room for more answers the second does not happen to readers that read; the first costs a second at most, once.
 const (
-	resyncPeriod  = 500 * time.Millisecond
+	resyncPeriod  = time.Second
 	answersQueued = 2048
 )
 
