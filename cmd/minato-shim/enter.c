@@ -1,8 +1,8 @@
 // Putting a process into a container, a new one or one that runs: what libcontainer does for it with a helper, two more
 // processes and two starts of the Go runtime, in some hundred system calls. Exec probes run it all day long.
 //
-// It runs before the Go runtime starts (a constructor that never returns), as three processes:
-//   - the clerk, started by the shim, stays outside, waits for the others and writes down what became of them;
+// It runs without the Go runtime, as three processes:
+//   - the clerk, which is born of the door (door.c), stays outside, waits for the others and writes down what became of them;
 //   - the usher joins the container's cgroups and namespaces and starts the guest there as the clerk's child;
 //   - the guest, born inside, becomes the wanted user with the wanted privileges and executes the program.
 // What the guest is given before it is one of the container's own: standard streams and one pipe to the clerk, nothing
@@ -23,8 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -518,8 +520,19 @@ static void put_json_string(FILE *f, const char *s)
 	}
 }
 
-// write_result replaces result.json of the directory, which makes it known whether the shim lives or not.
-static void write_result(const char *dir, const struct message *m, uint64_t start)
+static void put_result(FILE *f, const struct message *m, uint64_t start)
+{
+	if (m->kind == STARTED) {
+		fprintf(f, "{\"pid\":%d,\"startTime\":%llu}\n", m->pid, (unsigned long long)start);
+	} else {
+		fprintf(f, m->kind == UNFIT ? "{\"unfit\":true,\"error\":\"" : "{\"error\":\"unable to start container process: ");
+		put_json_string(f, m->text);
+		fputs("\"}\n", f);
+	}
+}
+
+// replace_result replaces result.json of the directory, which makes it known whether the shim lives or not.
+static void replace_result(const char *dir, const struct message *m, uint64_t start)
 {
 	char path[4096], tmp[4100];
 	if (snprintf(path, sizeof path, "%s/result.json", dir) >= (int)sizeof path)
@@ -528,14 +541,19 @@ static void write_result(const char *dir, const struct message *m, uint64_t star
 	FILE *f = fopen(tmp, "we");
 	if (!f)
 		_exit(1);
-	if (m->kind == STARTED) {
-		fprintf(f, "{\"pid\":%d,\"startTime\":%llu}", m->pid, (unsigned long long)start);
-	} else {
-		fprintf(f, m->kind == UNFIT ? "{\"unfit\":true,\"error\":\"" : "{\"error\":\"unable to start container process: ");
-		put_json_string(f, m->text);
-		fputs("\"}", f);
-	}
+	put_result(f, m, start);
 	if (fclose(f) != 0 || rename(tmp, path) < 0)
+		_exit(1);
+}
+
+// add_result adds a line to the note of a session, which is the lock.
+static void add_result(const struct message *m, uint64_t start)
+{
+	FILE *f = fdopen(LOCK_FD, "w");
+	if (!f)
+		_exit(1);
+	put_result(f, m, start);
+	if (fflush(f) != 0)
 		_exit(1);
 }
 
@@ -548,14 +566,42 @@ static ssize_t receive(int fd, struct message *m)
 	return n;
 }
 
-static void clerk(const char *dir, int making)
+// What the shim is told at once; the record is for one that is started meanwhile.
+struct answer {
+	int32_t kind, pid;
+	uint64_t start_time;
+	char text[1024];
+};
+
+// answer tells the shim, with a pidfd of what was started, which is our child and so cannot be another by now.
+static void answer(int fd, const struct message *m, uint64_t start_time)
+{
+	struct answer a = {.kind = m->kind, .pid = m->pid, .start_time = start_time};
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {&a, sizeof a};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	int pidfd = m->kind == STARTED ? (int)syscall(SYS_pidfd_open, m->pid, 0) : -1;
+	snprintf(a.text, sizeof a.text, "%s", m->text);
+	if (pidfd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof control;
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &pidfd, sizeof pidfd);
+	}
+	(void)!sendmsg(fd, &msg, MSG_NOSIGNAL); // a shim that has gone left it to its successor to read the record
+}
+
+void clerk(const char *dir, int making, int shim)
 {
 	int fds[2];
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "minato-enter");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || pipe2(fds, O_CLOEXEC) < 0)
+	alarm(CLERK_SECONDS);
+	if (pipe2(fds, O_CLOEXEC) < 0)
 		_exit(1);
 	report_fd = fds[1];
 	// The usher needs no memory of its own: the clerk rests until it has gone, and nobody in the container can see it.
@@ -583,18 +629,15 @@ static void clerk(const char *dir, int making)
 		kill(start.pid, SIGKILL);
 		waitpid(start.pid, NULL, 0);
 	}
-	if (failure.kind)
-		write_result(dir, &failure, 0);
+	if (failure.kind && pid > 0) // what it held, the lock too, is free then
+		waitpid(pid, NULL, 0);
+	uint64_t start_time = failure.kind ? 0 : born(start.pid);
+	const struct message *told = failure.kind ? &failure : &start;
+	if (making)
+		replace_result(dir, told, start_time);
 	else
-		write_result(dir, &start, born(start.pid));
+		add_result(told, start_time);
+	flock(LOCK_FD, LOCK_UN); // the door, too, may have it open for a moment
+	answer(shim, told, start_time);
 	_exit(0);
-}
-
-__attribute__((constructor)) static void enter_entry(int argc, char **argv, char **envp)
-{
-	(void)envp;
-	if (argc == 3 && strcmp(argv[1], "enter") == 0)
-		clerk(argv[2], 0);
-	if (argc == 3 && strcmp(argv[1], "build") == 0)
-		clerk(argv[2], 1);
 }

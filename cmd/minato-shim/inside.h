@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define REQUEST_FD 3 // a file that holds the request; 4 is a lock that ends with the clerk
+#define REQUEST_FD 3 // a file that holds the request
+#define LOCK_FD 4    // a locked file; the lock ends with the clerk
 #define PIDFD 5      // of the container's first process, where there is one already
 #define ENTRY_MAGIC 0x316e746d
 
@@ -60,5 +61,10 @@ const char *why(int error);
 // build_root makes the root file system of a new container, in its own namespaces, and moves into it. Where there is a fifo to
 // wait at it returns an open proc file system of the container's that nobody else sees.
 int build_root(struct request *r);
+
+// clerk does what the request says, records what became of it and tells the shim by a socket. making: the container is to be
+// made, and the record is a file in dir; else it is a line added to the locked file. It does not return.
+#define CLERK_SECONDS 120 // after which it is stuck
+__attribute__((noreturn)) void clerk(const char *dir, int making, int shim);
 
 #endif

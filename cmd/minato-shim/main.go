@@ -4,7 +4,7 @@
 //	minato-shim launch RUNDIR [CGROUP]   moves away from its caller and becomes the keeper
 //	minato-shim keeper RUNDIR            keeper.c, before the Go runtime starts
 //	minato-shim shim RUNDIR ...          started by the keeper
-//	minato-shim build|enter DIR          enter.c and build.c, before the Go runtime starts
+//	minato-shim door RUNDIR              door.c, enter.c and build.c, before the Go runtime starts
 //	minato-shim create|exec|update DIR   the helper, started by the shim
 //	minato-shim foreign-VERB DIR         the helper, for containers of another OCI runtime
 //	minato-shim init                     libcontainer's re-entry inside a new container

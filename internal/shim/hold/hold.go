@@ -116,12 +116,13 @@ func (k *Keeper) recv(flags int) (op byte, name string, f *os.File, err error) {
 		return 0, "", nil, io.EOF
 	}
 	if oobn > 0 {
-		f = firstFile(oob[:oobn], string(buf[1:n]))
+		f = FirstFile(oob[:oobn], string(buf[1:n]))
 	}
 	return buf[0], string(buf[1:n]), f, nil
 }
 
-func firstFile(oob []byte, name string) *os.File {
+// FirstFile returns the file that came with a message, nil where none did; whoever waits for it decides how.
+func FirstFile(oob []byte, name string) *os.File {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(msgs) == 0 {
 		return nil

@@ -164,28 +164,31 @@ func (s *Supervisor) build(ctx context.Context, c *container, spec *jail.Bundle)
 }
 
 // make has the container made by the way that fits it, and reports whether its process runs already.
-func (s *Supervisor) make(ctx context.Context, c *container, spec *jail.Bundle, p *pipes) (result jail.Result, runs bool, err error) {
+func (s *Supervisor) make(ctx context.Context, c *container, spec *jail.Bundle, p *pipes) (result made, runs bool, err error) {
 	if foreign(c) {
-		result, err = s.makeForeign(ctx, c, p)
+		result.Result, err = s.makeForeign(ctx, c, p)
 		return result, false, err
 	}
 	r := c.rec.Request
 	req := jail.Request{Root: s.jailRoot(), ID: r.ID, Bundle: r.Bundle, Terminal: c.rec.Terminal}
-	result, err = s.buildSwiftly(ctx, c, req, spec, p.theirs)
+	result, err = s.buildSwiftly(c, req, spec, p.theirs)
 	runs = r.Run && err == nil
 	if errors.Is(err, jail.ErrUnfit) {
 		if err = os.RemoveAll(filepath.Join(s.jailRoot(), r.ID)); err == nil {
-			result, err = s.help(ctx, "create", filepath.Join(c.dir, createDir), req, p.theirs, p.consoleTheirs)
+			result.Result, err = s.help(ctx, "create", filepath.Join(c.dir, createDir), req, p.theirs, p.consoleTheirs)
 		}
 	}
 	return result, runs, err
 }
 
 // live makes a built container one that is watched, and one that runs where its process has begun already.
-func (s *Supervisor) live(c *container, r jail.Result, began time.Time) error {
-	pidfd, err := hold.OpenPid(r.Pid, r.StartTime)
-	if err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("pidfd of init: %w", err)
+func (s *Supervisor) live(c *container, m made, began time.Time) error {
+	r, pidfd := m.Result, m.pidfd
+	if pidfd == nil {
+		var err error
+		if pidfd, err = hold.OpenPid(r.Pid, r.StartTime); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("pidfd of init: %w", err)
+		}
 	}
 	if pidfd != nil {
 		if err := s.hold(c.rec.Request.ID, heldPidfd, pidfd); err != nil {
@@ -214,7 +217,7 @@ func (s *Supervisor) watchContainer(c *container, r jail.Result, pidfd *os.File)
 	}
 	s.mu.Unlock()
 	s.watchOOM(c)
-	s.watchResult(r, pidfd, func(x hold.Exit, reason string) { s.containerExited(c, x, reason) })
+	s.watchResult(r, pidfd, false, func(x hold.Exit, reason string) { s.containerExited(c, x, reason) })
 }
 
 func (s *Supervisor) openLog(c *container) error {

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -36,66 +35,68 @@ func openSelf() (*os.File, error) {
 
 // enterSwiftly starts a process in a container without libcontainer; jail.ErrUnfit where that cannot be, in which case
 // nothing has happened.
-func (s *Supervisor) enterSwiftly(ctx context.Context, c *container, x *session, req jail.Request, stdio [3]*os.File) (jail.Result, error) {
+func (s *Supervisor) enterSwiftly(c *container, x *session, req jail.Request, stdio [3]*os.File) (made, error) {
 	if req.Terminal || s.self == nil {
-		return jail.Result{}, jail.ErrUnfit
+		return made{}, jail.ErrUnfit
 	}
 	entry, err := s.entryOf(c)
 	if err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
-	init, cgroups, err := s.doorOf(c)
+	init, cgroups, err := s.initOf(c)
 	if err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
 	defer init.Close()
 	wish, err := entry.Request(req.ID, cgroups, req.Exec)
 	if err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
 	defer wish.Close()
-	lock, err := lockHelper(x.dir, unix.LOCK_EX|unix.LOCK_NB)
+	note, err := newNote(x.path, x.rec)
 	if err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
-	defer lock.Close()
-	if err := removeIfThere(jail.ResultPath(x.dir)); err != nil {
-		return jail.Result{}, err
+	defer note.Close()
+	m, err := s.order(order{wish: wish, lock: note, container: init, stdio: stdio})
+	if errors.Is(err, jail.ErrUnfit) {
+		err = errors.Join(err, unix.Unlink(x.path))
 	}
-	return s.runHelper(ctx, s.helperPath(), "enter", x.dir, stdio, wish, lock, init)
+	return m, err
 }
 
 // buildSwiftly makes a container without libcontainer; jail.ErrUnfit where that cannot be, in which case there is at most
 // something of it that destroy removes and libcontainer does not mind.
-func (s *Supervisor) buildSwiftly(ctx context.Context, c *container, req jail.Request, spec *jail.Bundle, stdio [3]*os.File) (jail.Result, error) {
+func (s *Supervisor) buildSwiftly(c *container, req jail.Request, spec *jail.Bundle, stdio [3]*os.File) (made, error) {
 	if s.self == nil {
-		return jail.Result{}, jail.ErrUnfit
+		return made{}, jail.ErrUnfit
 	}
 	dir := filepath.Join(c.dir, createDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
 	fifo, err := s.beforeStart(c)
 	if err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
 	wish, entry, cgroups, err := jail.Build(req, spec, &s.filters, fifo)
 	if err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
 	defer wish.Close()
 	if err := jail.WriteCgroups(dir, cgroups); err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
 	lock, err := lockHelper(dir, unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
-		return jail.Result{}, err
+		return made{}, err
 	}
 	defer lock.Close()
 	s.mu.Lock()
 	c.entry = entry
 	s.mu.Unlock()
-	result, err := s.runHelper(ctx, s.helperPath(), "build", dir, stdio, wish, lock)
+	result, err := s.order(order{builds: true, dir: dir, wish: wish, lock: lock, stdio: stdio})
+	result.CgroupPaths = cgroups
 	if err != nil && oomKillsIn(cgroups) > 0 {
 		err = fmt.Errorf("%w: container init was OOM-killed (memory limit too low?)", err)
 	}
@@ -145,8 +146,8 @@ func (s *Supervisor) entryOf(c *container) (*jail.Entry, error) {
 	return entry, err
 }
 
-// doorOf returns a pidfd of the container's first process, which keeps standing for it, and the cgroups.
-func (s *Supervisor) doorOf(c *container) (*os.File, map[string]string, error) {
+// initOf returns a pidfd of the container's first process, which keeps standing for it, and the cgroups.
+func (s *Supervisor) initOf(c *container) (*os.File, map[string]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.pidfd == nil {

@@ -26,7 +26,7 @@ import (
 // Supervisor.mu.
 type session struct {
 	rec     sessionRecord
-	dir     string
+	path    string // of its note, or of a directory with its record where a helper enters
 	pid     int
 	pidfd   *os.File
 	console *os.File // only until the reply that carries it
@@ -91,7 +91,7 @@ func (s *Supervisor) claimSession(c *container, execID string) (x *session, fres
 	if c.state.Status != shim.Running {
 		return nil, false, fmt.Errorf("exec in container %q, which is %s: %w", c.state.ID, c.state.Status, shim.ErrState)
 	}
-	x = &session{rec: sessionRecord{ID: execID, Container: c.state.ID}, foreign: foreign(c), dir: s.sessionDir(execID), ended: make(chan struct{})}
+	x = &session{rec: sessionRecord{ID: execID, Container: c.state.ID}, foreign: foreign(c), path: s.sessionPath(execID), ended: make(chan struct{})}
 	s.sessions[execID] = x
 	return x, true, nil
 }
@@ -109,13 +109,6 @@ func (s *Supervisor) enter(ctx context.Context, c *container, x *session, r shim
 			return err
 		}
 		defer closeFiles(ours, theirs)
-	}
-	// The record comes first: after a crash the session is found with the helper's answer, and not started twice.
-	if err := os.MkdirAll(x.dir, 0o700); err != nil {
-		return err
-	}
-	if err := writeRecord(filepath.Join(x.dir, sessionFile), x.rec); err != nil {
-		return err
 	}
 	result, err := s.begin(ctx, c, x, req, stdio, theirs)
 	if err != nil {
@@ -140,22 +133,34 @@ func writeRecord(path string, rec sessionRecord) error {
 }
 
 // begin starts the session's process by the way that fits it.
-func (s *Supervisor) begin(ctx context.Context, c *container, x *session, req jail.Request, stdio [3]*os.File, console *os.File) (jail.Result, error) {
+func (s *Supervisor) begin(ctx context.Context, c *container, x *session, req jail.Request, stdio [3]*os.File, console *os.File) (m made, err error) {
+	verb := "foreign-exec"
 	if foreign(c) {
-		return s.help(ctx, "foreign-exec", x.dir, s.foreignRequest(c, req), stdio, console)
+		req = s.foreignRequest(c, req)
+	} else {
+		if m, err = s.enterSwiftly(c, x, req, stdio); !errors.Is(err, jail.ErrUnfit) {
+			return m, err
+		}
+		verb, req.Above = "exec", slices.Collect(maps.Values(jail.Above(c.rec.Cgroup, req.Made.CgroupPaths)))
 	}
-	result, err := s.enterSwiftly(ctx, c, x, req, stdio)
-	if errors.Is(err, jail.ErrUnfit) {
-		req.Above = slices.Collect(maps.Values(jail.Above(c.rec.Cgroup, req.Made.CgroupPaths)))
-		result, err = s.help(ctx, "exec", x.dir, req, stdio, console)
+	// The record comes first: after a crash the session is found with the helper's answer, and not started twice.
+	if err := os.MkdirAll(x.path, 0o700); err != nil {
+		return m, err
 	}
-	return result, err
+	if err := writeRecord(filepath.Join(x.path, sessionFile), x.rec); err != nil {
+		return m, err
+	}
+	m.Result, err = s.help(ctx, verb, x.path, req, stdio, console)
+	return m, err
 }
 
-func (s *Supervisor) watchSession(x *session, r jail.Result) {
-	pidfd, err := hold.OpenPid(r.Pid, r.StartTime)
-	if err != nil {
-		pidfd = nil // it has ended already; the ring tells
+func (s *Supervisor) watchSession(x *session, m made) {
+	r, pidfd := m.Result, m.pidfd
+	if pidfd == nil {
+		var err error
+		if pidfd, err = hold.OpenPid(r.Pid, r.StartTime); err != nil {
+			pidfd = nil // it has ended already; the ring tells
+		}
 	}
 	s.mu.Lock()
 	x.pid, x.pidfd = r.Pid, pidfd
@@ -163,7 +168,7 @@ func (s *Supervisor) watchSession(x *session, r jail.Result) {
 		_ = sendPidfd(pidfd, syscall.SIGKILL, 0)
 	}
 	s.mu.Unlock()
-	s.watchResult(r, pidfd, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
+	s.watchResult(r, pidfd, m.pidfd != nil, func(e hold.Exit, reason string) { s.sessionEnded(x, e, reason) })
 }
 
 func (s *Supervisor) sessionEnded(x *session, e hold.Exit, reason string) {
@@ -248,13 +253,10 @@ func (s *Supervisor) forgetSession(x *session) {
 
 // dropSession removes what is on disk of a session.
 func (s *Supervisor) dropSession(x *session) {
-	for _, name := range []string{sessionFile, lockFile, jail.ResultPath("")} { // which is all that most have
-		_ = unix.Unlink(filepath.Join(x.dir, name))
-	}
-	if unix.Rmdir(x.dir) == nil {
+	if err := unix.Unlink(x.path); err == nil || err == unix.ENOENT {
 		return
 	}
-	if err := os.RemoveAll(x.dir); err != nil {
+	if err := os.RemoveAll(x.path); err != nil {
 		s.log.Error("cannot remove a session's record", "session", x.rec.ID, "err", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -32,6 +33,8 @@ const (
 // descriptor (else 3) and the count of upgrades. It returns after Shutdown.
 func Main(ctx context.Context, version string, args []string) error {
 	debug.SetGCPercent(50)
+	// What it does is short and seldom, and waits: a second processor only has its threads wake each other.
+	runtime.GOMAXPROCS(1)
 	s, fd, err := newSupervisor(version, args)
 	if err != nil {
 		return err
@@ -87,6 +90,9 @@ func newSupervisor(version string, args []string) (*Supervisor, int, error) {
 // open takes everything back that the last shim left, or makes it.
 func (s *Supervisor) open(ctx context.Context) error {
 	if err := wipeAfterReboot(s.runDir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.sessionsDir(), 0o700); err != nil {
 		return err
 	}
 	base, err := nextBase(filepath.Join(s.runDir, "seq"))

@@ -238,16 +238,20 @@ func findPipe(cgroups map[string]string, ino uint64) *os.File {
 
 // recoverSessions finds exec sessions again, those included whose helper outlived the shim that started it.
 func (s *Supervisor) recoverSessions() {
-	entries, _ := os.ReadDir(filepath.Join(s.runDir, "x"))
+	entries, _ := os.ReadDir(s.sessionsDir())
 	for _, e := range entries {
-		x := &session{dir: s.sessionDir(e.Name()), ended: make(chan struct{})}
-		err := jail.ReadJSON(filepath.Join(x.dir, sessionFile), &x.rec)
+		x := &session{path: s.sessionPath(e.Name()), ended: make(chan struct{})}
 		var result jail.Result
-		if err == nil {
-			result, err = s.helperResult(x.dir)
+		var err error
+		if e.IsDir() {
+			if err = jail.ReadJSON(filepath.Join(x.path, sessionFile), &x.rec); err == nil {
+				result, err = s.helperResult(x.path)
+			}
+		} else {
+			x.rec, result, err = recallNote(x.path)
 		}
 		if err != nil || result.Error != "" {
-			_ = os.RemoveAll(x.dir) // its caller asks again
+			_ = os.RemoveAll(x.path) // its caller asks again
 			continue
 		}
 		s.mu.Lock()
@@ -256,6 +260,6 @@ func (s *Supervisor) recoverSessions() {
 		}
 		s.sessions[x.rec.ID] = x
 		s.mu.Unlock()
-		s.watchSession(x, result)
+		s.watchSession(x, made{Result: result})
 	}
 }

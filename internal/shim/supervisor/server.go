@@ -397,7 +397,7 @@ func opUpgrade(s *Supervisor, ctx context.Context, r *request) (any, *os.File, e
 	return nil, nil, s.upgrade(req.Path)
 }
 
-func opShutdown(s *Supervisor, _ context.Context, r *request) (any, *os.File, error) {
+func opShutdown(s *Supervisor, ctx context.Context, r *request) (any, *os.File, error) {
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	s.mu.Lock()
@@ -412,6 +412,7 @@ func opShutdown(s *Supervisor, _ context.Context, r *request) (any, *os.File, er
 	if err != nil {
 		return nil, nil, err
 	}
+	s.door.close(ctx)
 	_ = os.Remove(s.socketPath())
 	s.reply(r.conn, nil, nil, nil)
 	s.stop()

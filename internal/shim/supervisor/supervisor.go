@@ -39,6 +39,7 @@ type Supervisor struct {
 	stop    func()
 	self    *os.File // our program file where nobody can write to it; nil where the kernel has no such place
 	filters jail.Filters
+	door    door
 
 	gate sync.RWMutex
 
@@ -114,7 +115,8 @@ const (
 )
 
 func (s *Supervisor) containerDir(id string) string { return filepath.Join(s.runDir, "c", id) }
-func (s *Supervisor) sessionDir(id string) string   { return filepath.Join(s.runDir, "x", id) }
+func (s *Supervisor) sessionsDir() string           { return filepath.Join(s.runDir, "x") }
+func (s *Supervisor) sessionPath(id string) string  { return filepath.Join(s.sessionsDir(), id) }
 func (s *Supervisor) jailRoot() string              { return filepath.Join(s.runDir, "lc") }
 func (s *Supervisor) foreignRoot() string           { return filepath.Join(s.runDir, "oci") }
 

@@ -22,28 +22,31 @@ type watch struct {
 }
 
 // watchResult is watchProcess for what a helper has started, who may have seen the end already.
-func (s *Supervisor) watchResult(r jail.Result, pidfd *os.File, fire func(hold.Exit, string)) {
+func (s *Supervisor) watchResult(r jail.Result, pidfd *os.File, ours bool, fire func(hold.Exit, string)) {
 	if x := r.Exit; x != nil {
 		fire(hold.Exit{Pid: r.Pid, StartTime: r.StartTime, When: x.When, Code: x.Code, Signal: x.Signal}, "")
 		return
 	}
-	s.watchProcess(r.Pid, r.StartTime, pidfd, fire)
+	s.watchProcess(r.Pid, r.StartTime, pidfd, ours, fire)
 }
 
 const lost = "exit status lost: the process ended while neither shim nor keeper was there to see it"
 
 // watchProcess calls fire once, soon or later, from another goroutine's lock-free context, when the process has ended.
-// pidfd, if not nil, is one opened earlier; the process it stands for is checked by the caller.
+// pidfd, if not nil, is one opened earlier; the process it stands for is checked by the caller. ours: it was born of the door
+// just now, so its parent is the keeper, or was: then our end is near, and our successor asks.
 // fire's receiver closes the watch's pidfd.
-func (s *Supervisor) watchProcess(pid int, start uint64, pidfd *os.File, fire func(hold.Exit, string)) *watch {
+func (s *Supervisor) watchProcess(pid int, start uint64, pidfd *os.File, ours bool, fire func(hold.Exit, string)) *watch {
 	w := &watch{pid: pid, start: start, pidfd: pidfd, fire: fire}
 	if w.pidfd == nil {
 		if f, err := hold.OpenPid(pid, start); err == nil {
 			w.pidfd = f
 		}
 	}
-	if p, err := hold.Stat(pid); err == nil && p.StartTime == start {
-		w.orphan = p.Parent != s.info.KeeperPid
+	if !ours {
+		if p, err := hold.Stat(pid); err == nil && p.StartTime == start {
+			w.orphan = p.Parent != s.info.KeeperPid
+		}
 	}
 	s.exitsMu.Lock()
 	x, ended := s.exits.Find(pid, start)

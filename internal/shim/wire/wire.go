@@ -166,7 +166,6 @@ func parseFiles(oob []byte) ([]*os.File, error) {
 			return nil, fmt.Errorf("wire: descriptors: %w", err)
 		}
 		for _, fd := range fds {
-			unix.CloseOnExec(fd)
 			files = append(files, os.NewFile(uintptr(fd), "passed"))
 		}
 	}
