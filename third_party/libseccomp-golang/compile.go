@@ -98,13 +98,86 @@ func ret(a ScmpAction) instruction { return instruction{code: opReturn, k: uint3
 
 // search is a balanced tree of comparisons over the spans, which cover all numbers in order.
 func search(spans []span) []instruction {
-	if len(spans) == 1 {
-		return spans[0].code
+	if code, ok := block(spans); ok {
+		return code
 	}
 	mid := len(spans) / 2
 	low, high := search(spans[:mid]), search(spans[mid:])
 	code := branch(opGreaterEq, spans[mid].first, true, len(low))
 	return append(append(code, low...), high...)
+}
+
+// A tree is a block's code while it is written: spans that mean one action jump to the block's one return of that.
+type tree struct {
+	code    []instruction
+	actions []instruction
+	jumps   []jump
+}
+
+// A jump is the outcome of a comparison that ends at an action.
+type jump struct {
+	at, action int
+	greaterEq  bool
+}
+
+// block is search where every part is near enough for a comparison to reach.
+func block(spans []span) ([]instruction, bool) {
+	if len(spans) == 1 {
+		return spans[0].code, true
+	}
+	t := &tree{}
+	if !t.grow(spans) {
+		return nil, false
+	}
+	end := len(t.code)
+	for _, j := range t.jumps {
+		n := end + j.action - j.at - 1
+		if n > math.MaxUint8 {
+			return nil, false
+		}
+		if in := &t.code[j.at]; j.greaterEq {
+			in.jt = uint8(n)
+		} else {
+			in.jf = uint8(n)
+		}
+	}
+	return append(t.code, t.actions...), true
+}
+
+// grow adds a comparison, then what is below it, then what is above it.
+func (t *tree) grow(spans []span) bool {
+	if len(spans) == 1 {
+		t.code = append(t.code, spans[0].code...)
+		return true
+	}
+	at, mid := len(t.code), len(spans)/2
+	t.code = append(t.code, instruction{code: opGreaterEq, k: spans[mid].first})
+	if !t.leaf(at, spans[:mid], false) && !t.grow(spans[:mid]) {
+		return false
+	}
+	if t.leaf(at, spans[mid:], true) {
+		return true
+	}
+	n := len(t.code) - at - 1
+	if n > math.MaxUint8 {
+		return false
+	}
+	t.code[at].jt = uint8(n)
+	return t.grow(spans[mid:])
+}
+
+// leaf notes a jump to an action where the spans are one that means that.
+func (t *tree) leaf(at int, spans []span, greaterEq bool) bool {
+	if len(spans) > 1 || !spans[0].plain {
+		return false
+	}
+	action := slices.Index(t.actions, spans[0].code[0])
+	if action < 0 {
+		action = len(t.actions)
+		t.actions = append(t.actions, spans[0].code[0])
+	}
+	t.jumps = append(t.jumps, jump{at, action, greaterEq})
+	return true
 }
 
 // spans lists the meanings of all numbers on the architectures of one audit value.
