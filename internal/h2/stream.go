@@ -26,6 +26,7 @@ type stream struct {
 	w      response
 	body   body
 	long   bool // the header list was too large
+	early  bool // the handler waits until the body has come, see body.short
 
 	err         error // why no more can be sent
 	window      int64 // what the client lets us send
@@ -64,6 +65,11 @@ func (c *conn) open(b *block) error {
 	}
 	st.w.begin(st)
 	c.streams[st.id] = st
+	if st.body.short() && !st.long {
+		st.early = true
+		c.patience()
+		return nil
+	}
 	return c.start(st)
 }
 
@@ -182,6 +188,10 @@ func (st *stream) forget(how ending) {
 		return
 	}
 	st.gone = true
+	if st.early { // nobody will read it
+		st.early = false
+		st.body.close()
+	}
 	delete(c.streams, st.id)
 	c.past.add(st.id, how)
 	if st.timer != nil {
