@@ -28,6 +28,7 @@ type kind struct {
 	returnsDeleted bool
 	columns        []metav1.TableColumnDefinition
 	row            func(obj runtime.Object, now time.Time) ([]any, error)
+	rowParts       Parts // of the stored message that row looks at; all of it
 	fields         func(obj runtime.Object) map[string]string
 	wire           *wireMap // fields again, as places in the stored bytes
 }
@@ -74,7 +75,7 @@ func (k kind) resource(gv schema.GroupVersion) *Resource {
 		Name: k.plural, Singular: lower(k.name), ShortNames: k.short,
 		Namespaced: !k.cluster, Verbs: k.verbs,
 		Strategy: k.strategy, ReturnsDeleted: k.returnsDeleted,
-		Columns: k.columns, Row: k.row, Fields: k.fields, wire: k.wire,
+		Columns: k.columns, Row: k.row, RowParts: k.rowParts, Fields: k.fields, wire: k.wire,
 	}
 	if r.Verbs == nil {
 		r.Verbs = allVerbs

@@ -55,7 +55,7 @@ func pod() kind {
 			text("status.phase", 3, 1), firstText("status.podIP", 3, 12, 1), text("status.nominatedNodeName", 3, 11),
 		}},
 		columns: podColumns(),
-		row:     typed(podRow),
+		row:     typed(podRow), rowParts: podRowParts,
 	}
 }
 

@@ -43,6 +43,8 @@ type Resource struct {
 	Columns []metav1.TableColumnDefinition
 	Row     func(obj runtime.Object, now time.Time) ([]any, error)
 	Plain   bool // the kind describes no columns, and has the usual two
+	// RowParts are what Row looks at of the storage type's message, where that is little of it; nil: all.
+	RowParts Parts
 
 	// Fields returns what a field selector may name, beside metadata.name and metadata.namespace, of an object of the
 	// storage type. It is nil when there is nothing beside these two.

@@ -50,11 +50,6 @@ func (r *resource) item(o *cache.Object) ([]byte, error) {
 	return o.Memo(r.memo+memoJSON, r.renderItem(o))
 }
 
-// itemRendered is item for those who append it to a buffer of theirs.
-func (r *resource) itemRendered(o *cache.Object) (cache.Rendering, error) {
-	return o.Rendered(r.memo+memoJSON, nil, r.renderItem(o))
-}
-
 func (r *resource) renderItem(o *cache.Object) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		if b := r.transcoded(o); b != nil {

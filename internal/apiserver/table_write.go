@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"minato.dev/minato/internal/api"
 	"minato.dev/minato/internal/apiserver/negotiate"
 	"minato.dev/minato/internal/cache"
 )
@@ -33,10 +34,6 @@ func (c *call) tableList(objects []*cache.Object, lm metav1.ListMeta, o *metav1.
 			if err != nil {
 				return err
 			}
-			item, err := c.res.rowObject(obj, o.IncludeObject, c.out.Version)
-			if err != nil {
-				return err
-			}
 			if i > 0 {
 				b.string(",")
 			}
@@ -45,7 +42,9 @@ func (c *call) tableList(objects []*cache.Object, lm metav1.ListMeta, o *metav1.
 			b.bytes(scratch[cellsHead:])
 			b.string(rowObject)
 			b.string(name)
-			scratch = item.AppendTo(scratch[:0])
+			if scratch, err = c.res.appendRowObject(scratch[:0], obj, o.IncludeObject, c.out.Version); err != nil {
+				return err
+			}
 			b.bytes(scratch[min(brace(name), len(scratch)):])
 			b.string(rowTail)
 		}
@@ -83,28 +82,29 @@ func (c *call) tableHead(lm metav1.ListMeta, o *metav1.TableOptions) ([]byte, er
 	return bytes.TrimSuffix(nameJSON(b, metaKind(c.out, string(negotiate.Table))), []byte("]}")), nil
 }
 
-// rowObject is what of an object goes with its row. It is empty where nothing does.
-func (r *resource) rowObject(o *cache.Object, include metav1.IncludeObjectPolicy, version string) (cache.Rendering, error) {
+// appendRowObject appends what of an object goes with its row: nothing where nothing does.
+func (r *resource) appendRowObject(b []byte, o *cache.Object, include metav1.IncludeObjectPolicy, version string) ([]byte, error) {
 	switch include {
 	case metav1.IncludeNone:
-		return cache.Rendering{}, nil
+		return b, nil
 	case metav1.IncludeObject:
-		return r.itemRendered(o)
+		return r.appendItem(b, o)
 	}
 	kind := r.memo + memoMetadata
 	if version != "v1" {
 		kind = r.memo + memoOldMetadata
 	}
-	return o.Rendered(kind, nil, func() ([]byte, error) {
-		if b := r.transcodedMetadata(o, version); b != nil {
-			return b, nil
+	return o.AppendRendered(b, kind, func(b []byte) ([]byte, error) {
+		if out, ok := r.appendTranscodedMetadata(b, o, version); ok {
+			return out, nil
 		}
 		m, err := r.metadataOf(o)
 		if err != nil {
-			return nil, err
+			return b, err
 		}
 		m.TypeMeta = metav1.TypeMeta{APIVersion: "meta.k8s.io/" + version, Kind: string(negotiate.Metadata)}
-		return json.Marshal(m)
+		j, err := json.Marshal(m)
+		return append(b, j...), err
 	})
 }
 
@@ -148,10 +148,38 @@ func (r *resource) cellsJSON(o *cache.Object, now time.Time) (cache.Rendering, e
 	})
 }
 
-// rowSource is the object, in the storage type, as rows are made of it.
-func (r *resource) rowSource(o *cache.Object) (runtime.Object, error) {
+// rowSource is the object, in the storage type, as rows are made of it: it may lack what they do not show.
+func (r *resource) rowSource(o *cache.Object) (obj runtime.Object, err error) {
+	if r.RowParts != nil {
+		if obj, ok, err := r.rowParts(o); ok || err != nil {
+			return obj, err
+		}
+	}
 	if r.Storage == r.GVK() {
 		return r.light(o)
 	}
 	return r.object(o)
+}
+
+// rowParts decodes only what rows are made of; ok is false for what is not protobuf.
+func (r *resource) rowParts(o *cache.Object) (obj runtime.Object, ok bool, err error) {
+	scratch := transcodings.Get().(*[]byte)
+	defer transcodings.Put(scratch)
+	err = o.ReadValue(func(value []byte) error {
+		raw, err := rawMessage(value)
+		if err != nil {
+			return nil // decoding as usual tells what is wrong with it
+		}
+		*scratch, err = appendParts((*scratch)[:0], raw, r.RowParts)
+		ok = err == nil
+		return err
+	})
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	made, err := api.Scheme().New(r.Storage)
+	if err != nil {
+		return nil, false, err
+	}
+	return made, true, made.(interface{ Unmarshal([]byte) error }).Unmarshal(*scratch)
 }

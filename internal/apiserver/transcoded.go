@@ -87,31 +87,30 @@ func (r *resource) transcodedValue(value []byte, version string) []byte {
 	if err != nil {
 		return nil
 	}
-	return transcodeWith(r.plan(), nil, raw, version)
+	return transcodeWith(r.plan(), raw, version)
 }
 
-// transcodedMetadata is what of a cached object goes with its row, made of its bytes; nil where it has to be decoded.
-func (r *resource) transcodedMetadata(o *cache.Object, version string) []byte {
+// appendTranscodedMetadata appends what of a cached object goes with its row, made of its bytes; not ok where it has to be decoded.
+func (r *resource) appendTranscodedMetadata(b []byte, o *cache.Object, version string) (out []byte, ok bool) {
 	if r.metaPlan == nil || r.metaPlan() == nil {
-		return nil
+		return b, false
 	}
-	var out []byte
-	_ = o.ReadValue(func(value []byte) error {
+	err := o.ReadValue(func(value []byte) error {
 		raw, err := rawMessage(value)
 		if err == nil {
-			out = r.transcodeMetadata(raw, strconv.FormatInt(o.Revision, 10), version)
+			out, ok = r.appendMetadata(b, raw, strconv.FormatInt(o.Revision, 10), version)
 		}
 		return err
 	})
-	return out
+	return out, ok && err == nil
 }
 
-func (r *resource) transcodeMetadata(raw []byte, resourceVersion, version string) []byte {
+func (r *resource) appendMetadata(b, raw []byte, resourceVersion, version string) (out []byte, ok bool) {
 	metas, begin, size := 0, 0, 0
 	for at := 0; at < len(raw); {
 		number, value, n, err := nextField(raw[at:])
 		if err != nil {
-			return nil
+			return b, false
 		}
 		if number == 1 && value != nil {
 			metas, begin, size = metas+1, at, n
@@ -119,14 +118,20 @@ func (r *resource) transcodeMetadata(raw []byte, resourceVersion, version string
 		at += n
 	}
 	if metas != 1 {
-		return nil
+		return b, false
 	}
-	name := `{"kind":"` + string(negotiate.Metadata) + `","apiVersion":"meta.k8s.io/` + version + `",`
-	return transcodeWith(r.metaPlan(), []byte(name), raw[begin:begin+size], resourceVersion)
+	out = append(append(append(b, `{"kind":"`+string(negotiate.Metadata)+`","apiVersion":"meta.k8s.io/`...), version...), '"')
+	brace := len(out) // where the plan's own object begins
+	out, err := r.metaPlan().Append(out, raw[begin:begin+size], resourceVersion)
+	if err != nil {
+		return b, false
+	}
+	out[brace] = ','
+	return out, true
 }
 
-// transcodeWith renders a message. What is not nil of name stands in the place of the opening brace.
-func transcodeWith(plan *transcode.Plan, name, raw []byte, resourceVersion string) []byte {
+// transcodeWith renders a message.
+func transcodeWith(plan *transcode.Plan, raw []byte, resourceVersion string) []byte {
 	scratch := transcodings.Get().(*[]byte)
 	defer transcodings.Put(scratch)
 	b, err := plan.Append((*scratch)[:0], raw, resourceVersion)
@@ -134,8 +139,5 @@ func transcodeWith(plan *transcode.Plan, name, raw []byte, resourceVersion strin
 		return nil
 	}
 	*scratch = b
-	if name == nil {
-		return bytes.Clone(b)
-	}
-	return append(append(make([]byte, 0, len(name)+len(b)-1), name...), b[1:]...)
+	return bytes.Clone(b)
 }

@@ -60,7 +60,7 @@ func TestTranscodedIsServed(t *testing.T) {
 	if want, err = json.Marshal(m); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.transcodedMetadata(o, "v1"); !bytes.Equal(got, want) {
+	if got, ok := r.appendTranscodedMetadata(nil, o, "v1"); !ok || !bytes.Equal(got, want) {
 		t.Errorf("metadata transcoded %s\nencoded %s", got, want)
 	}
 	light, err := r.light(o)

@@ -8,6 +8,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"minato.dev/minato/internal/api"
 )
 
 // The protobuf form of any object is "k8s\0" and a runtime.Unknown: its kind, then the object's own message as bytes. These
@@ -208,4 +210,40 @@ func appendEvent(b []byte, kind string, object []byte) []byte {
 	b = append(b, 2<<3|2)
 	b = binary.AppendUvarint(b, uint64(fieldSize(len(object))))
 	return appendField(b, 1, object)
+}
+
+// appendParts appends the parts of a message.
+func appendParts(b, message []byte, parts api.Parts) ([]byte, error) {
+	for len(message) > 0 {
+		number, value, size, err := nextField(message)
+		if err != nil {
+			return b, err
+		}
+		inner, wanted := parts[number]
+		switch {
+		case !wanted:
+		case inner == nil || value == nil:
+			b = append(b, message[:size]...)
+		default:
+			// The length goes before what it is the length of, which is no longer than it was whole.
+			head := len(b)
+			b = append(b, message[:size-len(value)]...)
+			body := len(b)
+			if b, err = appendParts(b, value, inner); err != nil {
+				return b, err
+			}
+			b = closeMessage(b, head, body, number)
+		}
+		message = message[size:]
+	}
+	return b, nil
+}
+
+// closeMessage puts the tag and the length of what begins at body into the room from head on.
+func closeMessage(b []byte, head, body int, number uint64) []byte {
+	var room [2 * binary.MaxVarintLen64]byte
+	front := binary.AppendUvarint(room[:0], number<<3|2)
+	front = binary.AppendUvarint(front, uint64(len(b)-body))
+	n := copy(b[head:], front)
+	return append(b[:head+n], b[body:]...)
 }

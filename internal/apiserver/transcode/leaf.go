@@ -130,6 +130,9 @@ func appendFields(dst, message []byte) ([]byte, error) {
 		return dst, ErrUnusual
 	}
 	raw := message[1+n:]
+	if plainFields(raw) {
+		return append(dst, raw...), nil
+	}
 	if len(raw) < 2 || raw[0] != '{' {
 		return dst, ErrUnusual
 	}
@@ -143,6 +146,73 @@ func appendFields(dst, message []byte) ([]byte, error) {
 	}
 	return append(dst, raw...), nil
 }
+
+// deepest is how far plainFields follows.
+const deepest = 1000
+
+// plainFields says whether raw is what field sets nearly always are: objects of objects under names, with no
+// byte that encoding/json may change. It is a tenth of the work of json.Valid, which is a third of that of rendering a Pod.
+func plainFields(raw []byte) bool {
+	depth := 0
+	for at := 0; at < len(raw); {
+		if raw[at] != '{' || depth == deepest { // a value begins
+			return false
+		}
+		at, depth = at+1, depth+1
+		closed := at < len(raw) && raw[at] == '}' // an empty one may end at once
+		for closed {
+			if at, depth = at+1, depth-1; depth == 0 {
+				return at == len(raw)
+			}
+			closed = at < len(raw) && raw[at] == '}'
+			if !closed {
+				if at == len(raw) || raw[at] != ',' {
+					return false
+				}
+				at++
+			}
+		}
+		if at == len(raw) || raw[at] != '"' { // a name begins
+			return false
+		}
+		if at = nameEnd(raw, at+1); at < 0 || at == len(raw) || raw[at] != ':' {
+			return false
+		}
+		at++
+	}
+	return false
+}
+
+// nameEnd is where a name that goes on at this place has ended; negative where it is not plain.
+func nameEnd(raw []byte, at int) int {
+	for at < len(raw) {
+		c := raw[at]
+		if at++; !stops[c] {
+			continue
+		}
+		switch {
+		case c == '"':
+			return at
+		case c != '\\' || at == len(raw) || !escapes[raw[at]]:
+			return -1
+		}
+		at++
+	}
+	return -1
+}
+
+// escapes are the bytes that stand alone behind a backslash.
+var escapes = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
+
+// stops are the bytes at which a name ends, or is not plain.
+var stops = func() (t [256]bool) {
+	t = touched
+	for c := range ' ' {
+		t[c] = true
+	}
+	t['"'], t['\\'] = true, true
+	return t
+}()
 
 // touched are the bytes that encoding/json may change in JSON that it embeds: space, what browsers misread, and what
 // begins the two line separators of Unicode.
