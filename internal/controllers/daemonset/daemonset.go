@@ -111,10 +111,7 @@ func (d *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	if err != nil || ds.DeletionTimestamp != nil {
 		return control.Result{}, err
 	}
-	var collisions int32
-	if ds.Status.CollisionCount != nil {
-		collisions = *ds.Status.CollisionCount
-	}
+	collisions := ds.Status.CollisionCount
 	revisions, now, err := d.revisions(ctx, ds, sel, &collisions)
 	if err != nil {
 		return control.Result{}, err
@@ -125,9 +122,7 @@ func (d *controller) reconcile(ctx context.Context, k control.Key) (control.Resu
 	if failure == nil {
 		failure = d.trim(ctx, ds, revisions, mine, hash)
 	}
-	if collisions > 0 {
-		p.status.CollisionCount = &collisions
-	}
+	p.status.CollisionCount = collisions
 	if !equality.Semantic.DeepEqual(p.status, ds.Status) {
 		changed := ds.DeepCopy()
 		changed.Status = p.status

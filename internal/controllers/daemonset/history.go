@@ -10,11 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"minato.dev/minato/internal/control"
+	"minato.dev/minato/internal/controllers/podtemplate"
 	"minato.dev/minato/internal/controllers/revision"
 )
 
 // revisions returns the set's history and the revision of today's template in it.
-func (d *controller) revisions(ctx context.Context, ds *appsv1.DaemonSet, sel labels.Selector, collisions *int32) ([]*appsv1.ControllerRevision, *appsv1.ControllerRevision, error) {
+func (d *controller) revisions(ctx context.Context, ds *appsv1.DaemonSet, sel labels.Selector, collisions **int32) ([]*appsv1.ControllerRevision, *appsv1.ControllerRevision, error) {
 	data, err := revision.Template(&ds.Spec.Template)
 	if err != nil {
 		return nil, nil, err
@@ -23,7 +24,17 @@ func (d *controller) revisions(ctx context.Context, ds *appsv1.DaemonSet, sel la
 	if err != nil {
 		return nil, nil, err
 	}
-	now, err := d.history.Current(ctx, ds, list, data, ds.Spec.Template.Labels, appsv1.DefaultDaemonSetUniqueLabelKey, collisions)
+	name := func() (label, hash string) {
+		return appsv1.DefaultDaemonSetUniqueLabelKey, podtemplate.Hash(&ds.Spec.Template, *collisions)
+	}
+	now, err := d.history.Current(ctx, ds, list, data, ds.Spec.Template.Labels, name, func() {
+		var n int32
+		if *collisions != nil {
+			n = **collisions
+		}
+		n++
+		*collisions = &n
+	})
 	return list, now, err
 }
 

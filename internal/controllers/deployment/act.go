@@ -2,18 +2,13 @@ package deployment
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/rand"
-	"k8s.io/utils/dump"
 
 	"minato.dev/minato/internal/client"
 )
@@ -112,15 +107,4 @@ func later(a, b string) string {
 		return b
 	}
 	return a
-}
-
-// templateHash names a template: the same template and collision count always give the same name, and that of upstream, whose
-// text of the template it is the hash of.
-func templateHash(t *corev1.PodTemplateSpec, collisions *int32) string {
-	h := fnv.New32a()
-	h.Write([]byte(dump.ForHash(*t)))
-	if collisions != nil {
-		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(uint32(*collisions))))
-	}
-	return rand.SafeEncodeString(strconv.FormatUint(uint64(h.Sum32()), 10))
 }

@@ -9,6 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"minato.dev/minato/internal/controllers/podtemplate"
 )
 
 // Upstream's annotations on ReplicaSets and Deployments.
@@ -176,7 +178,7 @@ func copied(key string) bool {
 // template is the ReplicaSet for today's template, still without replicas.
 func (r *round) template() *appsv1.ReplicaSet {
 	t := *r.dep.Spec.Template.DeepCopy()
-	hash := templateHash(&t, r.dep.Status.CollisionCount)
+	hash := podtemplate.Hash(&t, r.dep.Status.CollisionCount)
 	if t.Labels == nil {
 		t.Labels = map[string]string{}
 	}

@@ -10,9 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"slices"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/rand"
 
 	"minato.dev/minato/internal/client"
 	"minato.dev/minato/internal/controllers/adoption"
@@ -91,10 +88,13 @@ func (h *History) Of(ctx context.Context, owner client.Object, sel labels.Select
 	return list, nil
 }
 
-// Current returns the revision of data: the one of history that has it, with the highest number now, or a new one.
-// collisions is the owner's collision count, which is raised where a name is another's.
-func (h *History) Current(ctx context.Context, owner client.Object, history []*appsv1.ControllerRevision, data []byte, l map[string]string, label string,
-	collisions *int32) (*appsv1.ControllerRevision, error) {
+// A Namer gives the hash that a new revision is named and labelled with; it is asked again with other counts of collisions.
+type Namer func() (label, hash string)
+
+// Current returns the revision of data: the one of history that has it, with the highest number now, or a new one, with
+// labels l. collide is called where a name is another's, before the next is asked for.
+func (h *History) Current(ctx context.Context, owner client.Object, history []*appsv1.ControllerRevision, data []byte, l map[string]string, name Namer,
+	collide func()) (*appsv1.ControllerRevision, error) {
 	next := int64(1)
 	if n := len(history); n > 0 {
 		next = history[n-1].Revision + 1
@@ -112,9 +112,9 @@ func (h *History) Current(ctx context.Context, owner client.Object, history []*a
 		return h.write(ctx, again, client.Of(h.c, client.ControllerRevisions).Update)
 	}
 	for {
-		hash := Hash(data, *collisions)
+		label, hash := name()
 		want := &appsv1.ControllerRevision{
-			ObjectMeta: metav1.ObjectMeta{Namespace: owner.GetNamespace(), Name: owner.GetName() + "-" + hash, Labels: withLabel(l, label, hash),
+			ObjectMeta: metav1.ObjectMeta{Namespace: owner.GetNamespace(), Name: Name(owner.GetName(), hash), Labels: withLabel(l, label, hash),
 				Annotations: owner.GetAnnotations(), OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, h.owner)}},
 			Data: runtime.RawExtension{Raw: data}, Revision: next,
 		}
@@ -129,7 +129,7 @@ func (h *History) Current(ctx context.Context, owner client.Object, history []*a
 		if metav1.IsControlledBy(have, owner) && sameJSON(have.Data.Raw, data) {
 			return have, h.View.WaitFor(ctx, have.ResourceVersion)
 		}
-		*collisions++
+		collide()
 	}
 }
 
@@ -160,14 +160,10 @@ func (h *History) Trim(ctx context.Context, history []*appsv1.ControllerRevision
 	return nil
 }
 
-// Hash names data: the same data and collision count always give the same name.
-func Hash(data []byte, collisions int32) string {
-	f := fnv.New32a()
-	f.Write(data)
-	if collisions > 0 {
-		f.Write([]byte(strconv.Itoa(int(collisions))))
-	}
-	return rand.SafeEncodeString(strconv.FormatUint(uint64(f.Sum32()), 10))
+// Name is that of an owner's revision.
+func Name(owner, hash string) string {
+	const most = 253 - 30 // a hash is ten letters at most, and upstream leaves so much for it
+	return owner[:min(len(owner), most)] + "-" + hash
 }
 
 func withLabel(l map[string]string, name, value string) map[string]string {

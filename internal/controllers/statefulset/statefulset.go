@@ -114,7 +114,8 @@ func (s *controller) templates(ctx context.Context, set *appsv1.StatefulSet, sel
 	if t.history, err = s.history.Of(ctx, set, sel); err != nil {
 		return t, err
 	}
-	next, err := s.history.Current(ctx, set, t.history, data, set.Spec.Template.Labels, hashLabel, &t.collisions)
+	name := func() (label, hash string) { return hashLabel, revision.Hash(data, t.collisions) }
+	next, err := s.history.Current(ctx, set, t.history, data, set.Spec.Template.Labels, name, func() { t.collisions++ })
 	if err != nil {
 		return t, err
 	}
