@@ -24,23 +24,23 @@ func TestCommitter(t *testing.T) {
 				t.Fatalf("%s: commits at %v, now %v", what, at, time.Since(began))
 			}
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		expect("nobody writes", 0, 0)
 		for range 20 {
 			c.wrote()
-			time.Sleep(c.calm / 2)
+			<-time.After(c.calm / 2)
 		}
 		expect("writes go on", 0, 0)
-		time.Sleep(2 * c.calm)
+		<-time.After(2 * c.calm)
 		expect("calm after writes", 1, 2*c.calm)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		expect("rest", 1, 2*time.Minute)
 		for range 110 {
 			c.wrote()
-			time.Sleep(c.most / 100)
+			<-time.After(c.most / 100)
 		}
 		expect("a steady load", 2, c.most/5)
-		time.Sleep(2 * c.calm)
+		<-time.After(2 * c.calm)
 		expect("its end", 3, 2*c.calm)
 		cancel()
 		<-ended
