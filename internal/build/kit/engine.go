@@ -41,19 +41,19 @@ type engine struct {
 
 // open opens the cache and starts BuildKit's controller behind a connection that only this process has. told is called
 // where the cache begins anew.
-func open(ctx context.Context, p build.Place, told func(why string)) (e *engine, err error) {
-	e = &engine{place: p, node: newNode(p.Socket, p.Pull), steps: &steps{place: p}}
+func open(ctx context.Context, p build.Place, told func(why string)) (_ *engine, err error) {
+	e := &engine{place: p, node: newNode(p.Socket, p.Pull), steps: &steps{place: p}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())
 		}
 	}()
 	v := &vault{place: p}
-	if err := v.open(told); err != nil {
+	if err := v.open(ctx, told); err != nil {
 		return nil, err
 	}
 	e.vault = v
-	e.closes = append(e.closes, v.close)
+	e.closes = append(e.closes, func() error { return v.close(ctx) })
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,10 @@ func open(ctx context.Context, p build.Place, told func(why string)) (e *engine,
 	if err != nil {
 		return nil, err
 	}
-	return e, e.connect(ctx, ctl, sessions)
+	if err := e.connect(ctx, ctl, sessions); err != nil {
+		return nil, err
+	}
+	return e, v.marked()
 }
 
 // controller wires BuildKit together as its daemon does, with our executor, our images and nothing remote.

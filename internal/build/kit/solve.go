@@ -204,10 +204,11 @@ type keepOpen struct{ io.Writer }
 
 func (keepOpen) Close() error { return nil }
 
-// keep gives the files their names.
+// keep gives the files their names. They need not be on the disk yet: nobody waits for that who copies a file, nor does
+// BuildKit's own client.
 func (o *outputs) keep() error {
 	for i, f := range o.files {
-		if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
 			return fmt.Errorf("output %s: %w", o.dests[i], err)
 		}
 		if err := os.Rename(f.Name(), o.dests[i]); err != nil {

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -9,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"minato.dev/minato/internal/build"
+	"minato.dev/minato/internal/run"
 )
 
 // vault keeps the cache's databases out of the disk's way. BuildKit forces each of its hundreds of small transactions to
@@ -24,10 +27,11 @@ import (
 //	killed          as open: the next build finds both marks equal and goes on from the run directory
 //	machine ended   State has the mark and the run directory does not: the cache may be anything, and begins anew
 //
-// What steps wrote reaches the disk before the mark goes.
+// What steps wrote reaches the disk before the mark goes, and the mark before the cache changes.
 type vault struct {
 	place  build.Place
-	before string // what stamp said at the opening
+	before string       // what stamp said at the opening
+	marked func() error // returns when the mark is on the disk, which must be before the cache changes
 }
 
 // databases are those that are kept; history.db is only there because BuildKit wants one.
@@ -47,8 +51,8 @@ func (v *vault) kept(name string) string { return filepath.Join(v.place.State, k
 func (v *vault) mark() string            { return filepath.Join(v.place.State, markFile) }
 
 // open brings the databases to where the build works on them. told is called where the cache begins anew.
-func (v *vault) open(told func(why string)) error {
-	if err := v.settle(told); err != nil {
+func (v *vault) open(ctx context.Context, told func(why string)) error {
+	if err := v.settle(ctx, told); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(v.db(""), 0o700); err != nil {
@@ -77,11 +81,15 @@ func (v *vault) open(told func(why string)) error {
 		return err
 	}
 	v.before = v.stamp()
-	return writeSynced(v.mark(), mark)
+	// The disk has it while everything else is being opened.
+	scope := run.NewScope(context.WithoutCancel(ctx))
+	scope.Go("mark", func(context.Context) error { return writeSynced(v.mark(), mark) })
+	v.marked = sync.OnceValue(scope.Wait)
+	return nil
 }
 
 // settle decides what an earlier opening has left.
-func (v *vault) settle(told func(why string)) error {
+func (v *vault) settle(ctx context.Context, told func(why string)) error {
 	have, err := os.ReadFile(filepath.Join(v.place.State, layoutFile))
 	if err == nil && string(have) != layout {
 		told("another version of minato made it")
@@ -100,7 +108,7 @@ func (v *vault) settle(told func(why string)) error {
 	}
 	own, err := os.ReadFile(v.db(markFile))
 	if err == nil && bytes.Equal(own, mark) && strings.HasPrefix(string(mark), boot+" ") {
-		return v.save()
+		return v.save(ctx, true)
 	}
 	told("the machine or the cluster ended while an image was being built")
 	return errors.Join(v.wipe(), v.drop())
@@ -110,10 +118,14 @@ func (v *vault) settle(told func(why string)) error {
 func (v *vault) grew() bool { return v.before != v.stamp() }
 
 // close writes the databases back. Who uses them has closed them.
-func (v *vault) close() error { return v.save() }
+func (v *vault) close(ctx context.Context) error {
+	return errors.Join(v.marked(), v.save(ctx, v.grew()))
+}
 
-// save ends an opening: first everything is on the disk, then it has its name, then the mark goes.
-func (v *vault) save() error {
+// save ends an opening: first everything is on the disk, then it has its name, then the mark goes. Where no snapshot and no
+// blob came, that is the databases alone: of the copy of the context a build writes the files that it finds to have another
+// size or time than the user's, those too whose bytes did not reach the disk.
+func (v *vault) save(ctx context.Context, all bool) error {
 	var saved []string
 	for _, name := range databases {
 		err := copyFile(v.db(name), v.kept(name)+fresh)
@@ -130,8 +142,13 @@ func (v *vault) save() error {
 		return err
 	}
 	defer dir.Close()
-	if err := unix.Syncfs(int(dir.Fd())); err != nil { // the snapshots too
-		return fmt.Errorf("keep the build cache: %w", os.NewSyscallError("syncfs", err))
+	if all {
+		err = os.NewSyscallError("syncfs", unix.Syncfs(int(dir.Fd())))
+	} else {
+		err = v.force(ctx, saved)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the build cache: %w", err)
 	}
 	for _, name := range saved {
 		if err := os.Rename(v.kept(name)+fresh, v.kept(name)); err != nil {
@@ -147,6 +164,21 @@ func (v *vault) save() error {
 	return v.drop()
 }
 
+// force has the disk take the new databases, all together: one turn of its journal does for them.
+func (v *vault) force(ctx context.Context, names []string) error {
+	scope := run.NewScope(context.WithoutCancel(ctx))
+	for _, name := range names {
+		scope.Go(name, func(context.Context) error {
+			f, err := os.Open(v.kept(name) + fresh)
+			if err != nil {
+				return err
+			}
+			return errors.Join(f.Sync(), f.Close())
+		})
+	}
+	return scope.Wait()
+}
+
 // drop forgets the databases in memory.
 func (v *vault) drop() error {
 	for {
@@ -160,17 +192,22 @@ func (v *vault) drop() error {
 	}
 }
 
-// stamp changes when a snapshot or a blob is added or removed.
+// stamp changes when a snapshot or a blob is added or removed. Blobs are told by their names: an image's configuration is
+// written by each build, and is the same when nothing has changed.
 func (v *vault) stamp() string {
 	var out strings.Builder
-	for _, pattern := range []string{"*/snapshots/snapshots", "*/content/blobs/sha256"} {
-		dirs, _ := filepath.Glob(filepath.Join(v.place.State, pattern)) // the pattern is right
-		for _, dir := range dirs {
-			if st, err := os.Stat(dir); err == nil {
-				fmt.Fprintln(&out, dir, st.ModTime().UnixNano())
-			}
+	glob := func(pattern string, f func(path string)) {
+		found, _ := filepath.Glob(filepath.Join(v.place.State, pattern)) // the pattern is right
+		for _, path := range found {
+			f(path)
 		}
 	}
+	glob("*/snapshots/snapshots", func(path string) {
+		if st, err := os.Stat(path); err == nil {
+			fmt.Fprintln(&out, path, st.ModTime().UnixNano())
+		}
+	})
+	glob("*/content/blobs/sha256/*", func(path string) { fmt.Fprintln(&out, path) })
 	return out.String()
 }
 

@@ -46,7 +46,7 @@ func TestVault(t *testing.T) {
 		want string // what the database says then; "": the cache is empty
 	}{
 		{"closed", func(t *testing.T, v *vault) {
-			if err := v.close(); err != nil {
+			if err := v.close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}, "new"},
@@ -63,7 +63,7 @@ func TestVault(t *testing.T) {
 		}, ""},
 		{"another opening's memory", func(t *testing.T, v *vault) { put(t, v.db(markFile), "other") }, ""},
 		{"another layout", func(t *testing.T, v *vault) {
-			if err := v.close(); err != nil {
+			if err := v.close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			put(t, filepath.Join(v.place.State, layoutFile), "1\n")
@@ -73,20 +73,20 @@ func TestVault(t *testing.T) {
 			v, said := vaultAt(t)
 			tell := func(why string) { *said = append(*said, why) }
 			put(t, filepath.Join(v.place.State, lockFile), "")
-			if err := v.open(tell); err != nil {
+			if err := v.open(t.Context(), tell); err != nil {
 				t.Fatal(err)
 			}
 			put(t, v.db(db), "old")
-			if err := v.close(); err != nil {
+			if err := v.close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := v.open(tell); err != nil {
+			if err := v.open(t.Context(), tell); err != nil {
 				t.Fatal(err)
 			}
 			put(t, v.db(db), "new")
 			put(t, filepath.Join(v.place.State, snapshot), "text")
 			c.end(t, v)
-			if err := v.open(tell); err != nil {
+			if err := v.open(t.Context(), tell); err != nil {
 				t.Fatal(err)
 			}
 			got, err := os.ReadFile(v.db(db))
@@ -97,7 +97,7 @@ func TestVault(t *testing.T) {
 			if (err == nil) != (c.want != "") || (len(*said) == 0) != (c.want != "") {
 				t.Errorf("snapshot: %v, said %q", err, *said)
 			}
-			if err := v.close(); err != nil {
+			if err := v.close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			left, err := os.ReadDir(v.place.State)
