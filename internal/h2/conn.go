@@ -43,7 +43,6 @@ type conn struct {
 	window   int       // what the client may still send
 	leaving  bool      // GOAWAY has been sent
 	clock    idleClock
-	bodies   *time.Timer // nil: no stream's handler waits for its body
 }
 
 const (
@@ -190,9 +189,6 @@ func (c *conn) end(err error) {
 		}
 	}
 	c.clock.timer.Stop()
-	if c.bodies != nil {
-		c.bodies.Stop()
-	}
 	c.broken(errGone)
 	c.mu.Unlock()
 	if ce.code != 0 {

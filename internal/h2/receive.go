@@ -153,10 +153,6 @@ func (st *stream) onEnd() error {
 	st.remoteEnded = true
 	st.body.end(io.EOF)
 	st.settle()
-	if st.early {
-		st.early = false
-		return st.c.start(st)
-	}
 	return nil
 }
 

@@ -27,8 +27,6 @@ type Server struct {
 	scope *run.Scope
 	day   atomic.Pointer[day]
 
-	bodyTime time.Duration // see bodyTime; for tests
-
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	draining bool
@@ -37,7 +35,7 @@ type Server struct {
 
 // New returns a Server whose handlers run in scope.
 func New(scope *run.Scope, cfg Config) *Server {
-	return &Server{cfg: cfg, scope: scope, bodyTime: bodyTime, conns: map[*conn]struct{}{}}
+	return &Server{cfg: cfg, scope: scope, conns: map[*conn]struct{}{}}
 }
 
 // Attach makes hs pass connections that chose HTTP/2 to s. It has to come before hs serves. Shutdown of hs lets their requests

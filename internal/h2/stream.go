@@ -26,7 +26,6 @@ type stream struct {
 	w      response
 	body   body
 	long   bool // the header list was too large
-	early  bool // the handler waits until the body has come, see body.short
 
 	err         error // why no more can be sent
 	window      int64 // what the client lets us send
@@ -65,11 +64,6 @@ func (c *conn) open(b *block) error {
 	}
 	st.w.begin(st)
 	c.streams[st.id] = st
-	if st.body.short() && !st.long {
-		st.early = true
-		c.patience()
-		return nil
-	}
 	return c.start(st)
 }
 
@@ -188,10 +182,6 @@ func (st *stream) forget(how ending) {
 		return
 	}
 	st.gone = true
-	if st.early { // nobody will read it
-		st.early = false
-		st.body.close()
-	}
 	delete(c.streams, st.id)
 	c.past.add(st.id, how)
 	if st.timer != nil {
