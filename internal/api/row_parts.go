@@ -13,5 +13,16 @@ var podRowParts = Parts{
 		20: {1: nil, 24: nil}, // initContainers: name, restartPolicy
 		28: nil,               // readinessGates
 	},
-	3: nil, // status
+	3: { // status
+		1:  nil,                      // phase
+		2:  {1: nil, 2: nil, 5: nil}, // conditions: type, status, reason
+		4:  nil,                      // reason
+		8:  containerRowParts,        // containerStatuses
+		10: containerRowParts,        // initContainerStatuses
+		11: nil,                      // nominatedNodeName
+		12: nil,                      // podIPs
+	},
 }
+
+// containerRowParts are name, state, lastState, ready, restartCount and started.
+var containerRowParts = Parts{1: nil, 2: nil, 3: nil, 4: nil, 5: nil, 9: nil}

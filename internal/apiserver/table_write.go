@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -137,7 +138,7 @@ func (r *resource) cellsJSON(o *cache.Object, now time.Time) (cache.Rendering, e
 			if err != nil {
 				return nil, err
 			}
-			if reflect.DeepEqual(later, cells) {
+			if slices.EqualFunc(later, cells, sameCell) {
 				until = now.Add(d)
 				break
 			}
@@ -146,6 +147,15 @@ func (r *resource) cellsJSON(o *cache.Object, now time.Time) (cache.Rendering, e
 		b := binary.BigEndian.AppendUint64(make([]byte, 0, cellsHead+len(j)), at)
 		return append(binary.BigEndian.AppendUint64(b, uint64(until.UnixNano())), j...), err
 	})
+}
+
+// sameCell compares cells, nearly all of which are strings.
+func sameCell(a, b any) bool {
+	if x, ok := a.(string); ok {
+		y, ok := b.(string)
+		return ok && x == y
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // rowSource is the object, in the storage type, as rows are made of it: it may lack what they do not show.
