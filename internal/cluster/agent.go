@@ -52,6 +52,19 @@ func runAgent(ctx context.Context, cfg Config, start time.Time, onPhase func(Pha
 	if err := g.join(ctx); err != nil {
 		return err
 	}
+	for {
+		err := g.serve(ctx)
+		if !errors.Is(err, errMoved) || ctx.Err() != nil {
+			return err
+		}
+		g.log.Warn("the node begins anew in its new pod range", "err", err)
+		g.onPhase = func(Phase) {} // each was told once
+	}
+}
+
+// serve takes what the server gives the node and runs it until ctx ends, or with errMoved until the server has given it other
+// addresses: what has the old ones is taken away by the next serve.
+func (g *agent) serve(ctx context.Context) error {
 	if err := g.arrive(ctx); err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func poke(c chan<- struct{}) {
 	}
 }
 
-// errMoved ends an agent: its pods' addresses are those of another node from now on.
+// errMoved has an agent begin anew: its pods' addresses are those of another node from now on.
 var errMoved = errors.New("this node has another pod range")
 
 type router struct {
@@ -80,7 +80,7 @@ func (r *router) lead(ctx context.Context) (many bool, err error) {
 		p := peerOf(n)
 		if n.Name == r.a.id.NodeName {
 			if r.a.id.Agent() && p.CIDR.IsValid() && p.CIDR != r.a.id.nodeCIDR() {
-				return false, fmt.Errorf("%w: the cluster has given it %s in the place of %s; start it again to take that", errMoved, p.CIDR, r.a.id.nodeCIDR())
+				return false, fmt.Errorf("%w: the cluster has given it %s in the place of %s", errMoved, p.CIDR, r.a.id.nodeCIDR())
 			}
 			continue
 		}
