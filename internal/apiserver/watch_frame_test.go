@@ -103,7 +103,7 @@ func TestPace(t *testing.T) {
 	for _, c := range []struct {
 		watchers int64
 		want     time.Duration
-	}{{0, 0}, {1, 0}, {8, 0}, {100, 30 * time.Millisecond}, {1000, 210 * time.Millisecond}, {1 << 40, 210 * time.Millisecond}} {
+	}{{0, 0}, {1, 0}, {8, 0}, {100, 40 * time.Millisecond}, {1000, 240 * time.Millisecond}, {1 << 40, 240 * time.Millisecond}} {
 		if got := pace(c.watchers); got != c.want {
 			t.Errorf("pace(%d) = %v, want %v", c.watchers, got, c.want)
 		}

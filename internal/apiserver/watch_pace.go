@@ -13,8 +13,8 @@ import (
 // are not at all, nor are those of chosen objects, such as a node's pods.
 const (
 	fewWatchers = 8
-	breath      = 300 * time.Microsecond // for each watcher of the kind
-	longest     = 210 * time.Millisecond
+	breath      = 400 * time.Microsecond // for each watcher of the kind
+	longest     = 240 * time.Millisecond
 )
 
 // pace is the least time between two flushes of one of so many watchers.
