@@ -92,7 +92,8 @@ func (p *planner) need(c *corev1.Container, s *seen.Container, r Role) bool {
 }
 
 // start asks for a start, or waits for the back-off. It returns whether later containers have to wait for this one:
-// while it is being started, but not while it backs off or its image is missing.
+// while it is being started, but not while it backs off or its image is missing. Others may count on what a postStart hook
+// of it has done: they wait for its image too, as upstream's do, unless pulling it has failed.
 func (p *planner) start(c *corev1.Container, s *seen.Container, box string) bool {
 	op := Op{Verb: Start, Container: c.Name, Attempt: p.nextAttempt(c.Name)}
 	if p.Busy[op.Key()] {
@@ -102,14 +103,13 @@ func (p *planner) start(c *corev1.Container, s *seen.Container, box string) bool
 		return false
 	}
 	if !p.image(c) {
-		return false
+		return c.Lifecycle != nil && c.Lifecycle.PostStart != nil && p.asked(Op{Verb: Image, Container: c.Name})
 	}
 	if !p.Mounted {
 		return true
 	}
-	n := len(p.plan.Ops)
 	p.do(op)
-	return len(p.plan.Ops) > n
+	return p.asked(op)
 }
 
 // backsOff says that a container which ended must not start again yet.

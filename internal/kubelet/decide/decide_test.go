@@ -17,13 +17,14 @@ var t0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 type world struct {
 	policy  corev1.RestartPolicy
 	inits   string // names; a trailing + is a sidecar
-	mains   string
+	mains   string // a trailing ! has a postStart hook
 	seen    string // "main=run", "main=exit3", "main=new"; newest first
 	box     string // "ready", "dead", ""
 	busy    string // keys, comma separated
 	stop    *Stop
 	unready bool // volumes are missing
 	noimage bool
+	lacks   string // the container whose image is missing
 	clean   bool
 	back    map[string]Backoff
 	bad     string // id of an unhealthy container
@@ -43,7 +44,11 @@ func (w world) input() Input {
 		pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
 	}
 	for _, n := range strings.Fields(w.mains) {
-		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: n})
+		c := corev1.Container{Name: strings.TrimSuffix(n, "!")}
+		if c.Name != n {
+			c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}}
+		}
+		pod.Spec.Containers = append(pod.Spec.Containers, c)
 	}
 	if w.box != "" {
 		in.Seen.Sandboxes = []seen.Sandbox{{ID: "box", Ready: w.box == "ready", IPs: []string{"10.0.0.1"}}}
@@ -73,7 +78,7 @@ func (w world) input() Input {
 		in.Unhealthy[w.bad] = Unhealthy{Reason: "sick"}
 	}
 	if !w.noimage {
-		Each(&pod.Spec, func(c *corev1.Container, _ Role) { in.Images[c.Name] = true })
+		Each(&pod.Spec, func(c *corev1.Container, _ Role) { in.Images[c.Name] = c.Name != w.lacks })
 	}
 	return in
 }
@@ -85,44 +90,47 @@ func TestNext(t *testing.T) {
 		world
 		want string // the keys of the operations, comma separated; then flags
 	}{
-		"everything at once at first":      {world{policy: always, mains: "a b", unready: true, noimage: true}, "volumes,sandbox,image a,image b"},
-		"only the first init image":        {world{policy: always, inits: "i j", mains: "a", unready: true, noimage: true}, "volumes,sandbox,image i"},
-		"nothing twice":                    {world{policy: always, mains: "a", unready: true, noimage: true, busy: "volumes,sandbox,image a"}, ""},
-		"first container":                  {world{policy: always, mains: "a b", box: "ready"}, "start a"},
-		"waits for the volumes":            {world{policy: always, mains: "a", box: "ready", unready: true}, "volumes"},
-		"second after the first":           {world{policy: always, mains: "a b", box: "ready", seen: "a=run"}, "start b"},
-		"second waits for postStart":       {world{policy: always, mains: "a b", box: "ready", seen: "a=run", busy: "start a"}, ""},
-		"init first":                       {world{policy: always, inits: "i j", mains: "a", box: "ready"}, "start i"},
-		"init runs":                        {world{policy: always, inits: "i", mains: "a", box: "ready", seen: "i=run"}, ""},
-		"next init":                        {world{policy: always, inits: "i j", mains: "a", box: "ready", seen: "i=exit0"}, "start j"},
-		"init failed, tried again":         {world{policy: always, inits: "i", mains: "a", box: "ready", seen: "i=exit1"}, "start i"},
-		"init failed for good":             {world{policy: never, inits: "i", mains: "a", box: "ready", seen: "i=exit1"}, "stop-sandbox box done"},
-		"sidecar must have started":        {world{policy: always, inits: "s+", mains: "a", box: "ready", seen: "s=run"}, ""},
-		"sidecar has started":              {world{policy: always, inits: "s+", mains: "a", box: "ready", seen: "s=run", started: "s-id"}, "start a"},
-		"sidecar is kept alive":            {world{policy: never, inits: "s+", mains: "a", box: "ready", seen: "s=exit0 a=run"}, "start s"},
-		"restart":                          {world{policy: always, mains: "a", box: "ready", seen: "a=exit0"}, "start a"},
-		"no restart of success":            {world{policy: failure, mains: "a", box: "ready", seen: "a=exit0"}, "stop-sandbox box done"},
-		"restart of failure":               {world{policy: failure, mains: "a", box: "ready", seen: "a=exit1"}, "start a"},
-		"one of two is done":               {world{policy: never, mains: "a b", box: "ready", seen: "a=exit0 b=run"}, ""},
-		"backs off":                        {world{policy: always, mains: "a", box: "ready", seen: "a=exit1", back: map[string]Backoff{"a": {10 * time.Second, t0.Add(-2 * time.Second)}}}, " backoff wake9s"},
-		"others start while one backs off": {world{policy: always, mains: "a b", box: "ready", seen: "a=exit1", back: map[string]Backoff{"a": {10 * time.Second, t0.Add(-2 * time.Second)}}}, "start b backoff wake9s"},
-		"a crash between create and start": {world{policy: always, mains: "a", box: "ready", seen: "a=new"}, "remove-container a-id"},
-		"sick":                             {world{policy: always, mains: "a", box: "ready", seen: "a=run", bad: "a-id"}, "kill a-id"},
-		"sandbox died":                     {world{policy: always, mains: "a", box: "dead", seen: "a=exit1"}, "sandbox"},
-		"sandbox died under a container":   {world{policy: always, mains: "a", box: "dead", seen: "a=run"}, "kill a-id"},
-		"finished pod keeps dead sandbox":  {world{policy: never, mains: "a", box: "dead", seen: "a=exit0"}, "teardown done"},
-		"finished":                         {world{policy: never, mains: "a", box: "dead", seen: "a=exit0", clean: true}, " done over"},
-		"stop kills all at once":           {world{policy: always, mains: "a b", box: "ready", seen: "a=run b=run", stop: stop}, "kill a-id,kill b-id"},
-		"stop keeps sidecars to the end":   {world{policy: always, inits: "s+ u+", mains: "a", box: "ready", seen: "s=run u=run a=run", stop: stop}, "kill a-id"},
-		"sidecars in reverse":              {world{policy: always, inits: "s+ u+", mains: "a", box: "ready", seen: "s=run u=run a=exit0", stop: stop}, "kill u-id"},
-		"stop waits for a start":           {world{policy: always, mains: "a", box: "ready", busy: "start a", stop: stop}, ""},
-		"stop ends the sandbox":            {world{policy: always, mains: "a", box: "ready", seen: "a=exit0", stop: stop}, "stop-sandbox box done"},
-		"stop of an unstarted pod":         {world{policy: always, mains: "a", stop: stop}, "teardown done"},
-		"object gone":                      {world{policy: always, mains: "a", box: "dead", seen: "a=exit0", clean: true, stop: &Stop{Gone: true}}, "remove-container a-id done"},
-		"object gone, then the sandbox":    {world{policy: always, mains: "a", box: "dead", clean: true, stop: &Stop{Gone: true}}, "remove-sandbox box done"},
-		"object gone, then the cgroup":     {world{policy: always, mains: "a", stop: &Stop{Gone: true}}, "teardown done"},
-		"object gone, cgroup goes last":    {world{policy: always, mains: "a", box: "dead", stop: &Stop{Gone: true}}, "remove-sandbox box done"},
-		"object gone, nothing left":        {world{policy: always, mains: "a", clean: true, stop: &Stop{Gone: true}}, " done over"},
+		"everything at once at first":       {world{policy: always, mains: "a b", unready: true, noimage: true}, "volumes,sandbox,image a,image b"},
+		"only the first init image":         {world{policy: always, inits: "i j", mains: "a", unready: true, noimage: true}, "volumes,sandbox,image i"},
+		"nothing twice":                     {world{policy: always, mains: "a", unready: true, noimage: true, busy: "volumes,sandbox,image a"}, ""},
+		"first container":                   {world{policy: always, mains: "a b", box: "ready"}, "start a"},
+		"waits for the volumes":             {world{policy: always, mains: "a", box: "ready", unready: true}, "volumes"},
+		"second after the first":            {world{policy: always, mains: "a b", box: "ready", seen: "a=run"}, "start b"},
+		"second waits for postStart":        {world{policy: always, mains: "a b", box: "ready", seen: "a=run", busy: "start a"}, ""},
+		"second does not wait for an image": {world{policy: always, mains: "a b", box: "ready", lacks: "a", busy: "image a"}, "start b"},
+		"but for one with postStart":        {world{policy: always, mains: "a! b", box: "ready", lacks: "a", busy: "image a"}, ""},
+		"which is pulled first":             {world{policy: always, mains: "a! b", box: "ready", lacks: "a"}, "image a"},
+		"init first":                        {world{policy: always, inits: "i j", mains: "a", box: "ready"}, "start i"},
+		"init runs":                         {world{policy: always, inits: "i", mains: "a", box: "ready", seen: "i=run"}, ""},
+		"next init":                         {world{policy: always, inits: "i j", mains: "a", box: "ready", seen: "i=exit0"}, "start j"},
+		"init failed, tried again":          {world{policy: always, inits: "i", mains: "a", box: "ready", seen: "i=exit1"}, "start i"},
+		"init failed for good":              {world{policy: never, inits: "i", mains: "a", box: "ready", seen: "i=exit1"}, "stop-sandbox box done"},
+		"sidecar must have started":         {world{policy: always, inits: "s+", mains: "a", box: "ready", seen: "s=run"}, ""},
+		"sidecar has started":               {world{policy: always, inits: "s+", mains: "a", box: "ready", seen: "s=run", started: "s-id"}, "start a"},
+		"sidecar is kept alive":             {world{policy: never, inits: "s+", mains: "a", box: "ready", seen: "s=exit0 a=run"}, "start s"},
+		"restart":                           {world{policy: always, mains: "a", box: "ready", seen: "a=exit0"}, "start a"},
+		"no restart of success":             {world{policy: failure, mains: "a", box: "ready", seen: "a=exit0"}, "stop-sandbox box done"},
+		"restart of failure":                {world{policy: failure, mains: "a", box: "ready", seen: "a=exit1"}, "start a"},
+		"one of two is done":                {world{policy: never, mains: "a b", box: "ready", seen: "a=exit0 b=run"}, ""},
+		"backs off":                         {world{policy: always, mains: "a", box: "ready", seen: "a=exit1", back: map[string]Backoff{"a": {10 * time.Second, t0.Add(-2 * time.Second)}}}, " backoff wake9s"},
+		"others start while one backs off":  {world{policy: always, mains: "a b", box: "ready", seen: "a=exit1", back: map[string]Backoff{"a": {10 * time.Second, t0.Add(-2 * time.Second)}}}, "start b backoff wake9s"},
+		"a crash between create and start":  {world{policy: always, mains: "a", box: "ready", seen: "a=new"}, "remove-container a-id"},
+		"sick":                              {world{policy: always, mains: "a", box: "ready", seen: "a=run", bad: "a-id"}, "kill a-id"},
+		"sandbox died":                      {world{policy: always, mains: "a", box: "dead", seen: "a=exit1"}, "sandbox"},
+		"sandbox died under a container":    {world{policy: always, mains: "a", box: "dead", seen: "a=run"}, "kill a-id"},
+		"finished pod keeps dead sandbox":   {world{policy: never, mains: "a", box: "dead", seen: "a=exit0"}, "teardown done"},
+		"finished":                          {world{policy: never, mains: "a", box: "dead", seen: "a=exit0", clean: true}, " done over"},
+		"stop kills all at once":            {world{policy: always, mains: "a b", box: "ready", seen: "a=run b=run", stop: stop}, "kill a-id,kill b-id"},
+		"stop keeps sidecars to the end":    {world{policy: always, inits: "s+ u+", mains: "a", box: "ready", seen: "s=run u=run a=run", stop: stop}, "kill a-id"},
+		"sidecars in reverse":               {world{policy: always, inits: "s+ u+", mains: "a", box: "ready", seen: "s=run u=run a=exit0", stop: stop}, "kill u-id"},
+		"stop waits for a start":            {world{policy: always, mains: "a", box: "ready", busy: "start a", stop: stop}, ""},
+		"stop ends the sandbox":             {world{policy: always, mains: "a", box: "ready", seen: "a=exit0", stop: stop}, "stop-sandbox box done"},
+		"stop of an unstarted pod":          {world{policy: always, mains: "a", stop: stop}, "teardown done"},
+		"object gone":                       {world{policy: always, mains: "a", box: "dead", seen: "a=exit0", clean: true, stop: &Stop{Gone: true}}, "remove-container a-id done"},
+		"object gone, then the sandbox":     {world{policy: always, mains: "a", box: "dead", clean: true, stop: &Stop{Gone: true}}, "remove-sandbox box done"},
+		"object gone, then the cgroup":      {world{policy: always, mains: "a", stop: &Stop{Gone: true}}, "teardown done"},
+		"object gone, cgroup goes last":     {world{policy: always, mains: "a", box: "dead", stop: &Stop{Gone: true}}, "remove-sandbox box done"},
+		"object gone, nothing left":         {world{policy: always, mains: "a", clean: true, stop: &Stop{Gone: true}}, " done over"},
 	} {
 		plan := Next(c.input())
 		var keys []string

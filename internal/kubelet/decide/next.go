@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,7 @@ func grace(pod *corev1.Pod) time.Duration {
 
 // do adds an operation unless it runs already or has to wait after a failure.
 func (p *planner) do(o Op) {
-	if p.Busy[o.Key()] {
+	if p.asked(o) {
 		return
 	}
 	if until, held := p.Hold[o.Key()]; held && p.Now.Before(until) {
@@ -46,6 +47,11 @@ func (p *planner) do(o Op) {
 		return
 	}
 	p.plan.Ops = append(p.plan.Ops, o)
+}
+
+// asked says that o is being done, or is in the plan.
+func (p *planner) asked(o Op) bool {
+	return p.Busy[o.Key()] || slices.ContainsFunc(p.plan.Ops, func(other Op) bool { return other.Key() == o.Key() })
 }
 
 func (p *planner) wake(t time.Time) {
