@@ -44,6 +44,11 @@ func (k *Kubelet) stream(ctx context.Context) error {
 		return err
 	}
 	k.staleAll()
+	// A runtime says that it listens by the header, and others with their first event: what came about before, after the look
+	// above, nobody tells.
+	if _, err := events.Header(); err == nil {
+		k.staleAll()
+	}
 	for {
 		e, err := events.Recv()
 		if err != nil {

@@ -222,6 +222,9 @@ func (r *Runtime) GetContainerEvents(_ *runtimeapi.GetEventsRequest, s grpc.Serv
 		delete(r.streams, ch)
 		r.mu.Unlock()
 	}()
+	if err := s.SendHeader(nil); err != nil { // from here on nothing is missed
+		return err
+	}
 	for {
 		select {
 		case e := <-ch:
