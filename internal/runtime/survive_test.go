@@ -82,7 +82,10 @@ func TestRootsThatAreHeld(t *testing.T) {
 // TestClocksThatJump: what the clock of the wall says has no say in rates and sizes.
 func TestClocksThatJump(t *testing.T) {
 	m := newMachine(t)
-	pod, id := m.sleeper(func(c *api.ContainerConfig) { c.Command = []string{"sh", "-c", "while true; do :; done"} })
+	pod, id := m.sleeper(func(c *api.ContainerConfig) {
+		c.Command = []string{"sh", "-c", "echo words >/data/own; while true; do :; done"}
+	})
+	eventually(t, "it has written", func() bool { _, code := m.exec(id, "test", "-s", "/data/own"); return code == 0 })
 	rec := m.server.containers.Get(id)
 	now := time.Now().Round(0) // of the wall alone
 	for _, jump := range []time.Duration{0, 24 * time.Hour, -24 * time.Hour, -23 * time.Hour, 10 * 365 * 24 * time.Hour} {
