@@ -22,9 +22,9 @@ import (
 
 // audit [SECONDS] compares what the API says of pods with what the kernel and the ledgers on disk hold: sandboxes,
 // containers, mounts, cgroups, links, leases, directories, nftables elements. Whatever no pod explains is an error once
-// SECONDS (20) have passed, since the last step of a removal comes after the pod has left the API.
+// SECONDS (120) have passed, since the last step of a removal comes after the pod has left the API.
 func audit(ts *testscript.TestScript, neg bool, args []string) {
-	limit := 20 * time.Second
+	limit := 2 * time.Minute
 	if len(args) > 0 {
 		d, err := time.ParseDuration(args[0] + "s")
 		ts.Check(err)

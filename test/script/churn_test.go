@@ -125,8 +125,8 @@ func (c *churner) settle() {
 	file := c.ts.MkAbs("churn.yaml")
 	c.ts.Check(os.WriteFile(file, []byte(fixtures), 0o644))
 	c.must("apply", "-f", file)
-	c.must("rollout", "status", "deployment/web", "--timeout=40s")
-	c.must("wait", "--for=condition=Ready", "pod", "-l", "keep", "--timeout=40s")
+	c.must("rollout", "status", "deployment/web", "--timeout=180s")
+	c.must("wait", "--for=condition=Ready", "pod", "-l", "keep", "--timeout=180s")
 	for _, p := range c.pods("-l", "keep") {
 		c.steady[p.Name] = p.Status.ContainerStatuses[0]
 	}
@@ -148,7 +148,7 @@ func (c *churner) pods(args ...string) []corev1.Pod {
 
 // kubectl runs the real one with a deadline of its own; it may run beside the story.
 func kubectl(ts *testscript.TestScript, args ...string) (string, error) {
-	return kubectlWithin(context.Background(), ts.Getenv("BIN"), ts.Getenv("KUBECONFIG"), 60*time.Second, args...)
+	return kubectlWithin(context.Background(), ts.Getenv("BIN"), ts.Getenv("KUBECONFIG"), 4*time.Minute, args...)
 }
 
 func kubectlWithin(ctx context.Context, bin, config string, limit time.Duration, args ...string) (string, error) {
@@ -224,8 +224,8 @@ func (c *churner) acts(round int) []func(context.Context) {
 // judge asks, with churn stopped, for everything.
 func (c *churner) judge() {
 	c.must("scale", "deployment/web", "--replicas=3")
-	c.must("rollout", "status", "deployment/web", "--timeout=60s")
-	c.must("wait", "--for=condition=Ready", "pod", "-l", "keep", "--timeout=60s")
+	c.must("rollout", "status", "deployment/web", "--timeout=180s")
+	c.must("wait", "--for=condition=Ready", "pod", "-l", "keep", "--timeout=180s")
 	c.until("every pod that was deleted is gone", func() string {
 		for _, p := range c.pods() {
 			if c.gone[p.Name] {
@@ -244,7 +244,7 @@ func (c *churner) judge() {
 	c.logs()
 	audit(c.ts, false, nil)
 	c.must("delete", "deployment,service", "web")
-	c.must("delete", "pods", "--all", "--timeout=60s")
+	c.must("delete", "pods", "--all", "--timeout=180s")
 	c.until("no pod is left", func() string {
 		if n := len(c.pods("-A")); n > 0 {
 			return fmt.Sprintf("%d pods", n)
@@ -256,7 +256,7 @@ func (c *churner) judge() {
 
 // until asks until the answer is empty.
 func (c *churner) until(what string, f func() string) {
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(4 * time.Minute)
 	for {
 		answer := f()
 		if answer == "" {

@@ -21,7 +21,7 @@ func crash(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
 	// The first thread may be a zombie while others still hold the lock: the lock tells the end.
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(time.Millisecond) {
 		if holder, err := cluster.Running(ts.Getenv("DATA")); err == nil && holder == 0 {
 			return
 		}

@@ -56,7 +56,7 @@ func startRegistry(ts *testscript.TestScript, login string) {
 		_ = c.Wait()
 		log.Close()
 	})
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {

@@ -3,12 +3,17 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,8 +76,9 @@ func setUp(e *testscript.Env, bin string) error {
 	}
 	// Sockets have short paths: the data directory may be deep, /run is not.
 	data := filepath.Join(e.WorkDir, "data")
+	path := bin + "/story:/usr/bin:/usr/sbin:/bin:/sbin:" + bin
 	e.Vars = append(e.Vars, "HOME="+e.WorkDir, "DATA="+data, fmt.Sprintf("PORT=%d", port), "KUBECONFIG="+filepath.Join(data, "admin.kubeconfig"),
-		"MINATO_DATA_DIR="+data, "BIN="+bin, "PATH="+bin+"/story:/usr/bin:/usr/sbin:/bin:/sbin:"+bin)
+		"MINATO_DATA_DIR="+data, "BIN="+bin, "PATH="+path, "KUBECTL_REMOTE_COMMAND_WEBSOCKETS="+strconv.FormatBool(!losesOutput(path)))
 	e.Defer(func() {
 		e.T().Log(state(bin, data))
 		if t, ok := e.T().(interface{ Failed() bool }); ok && t.Failed() {
@@ -84,6 +90,22 @@ func setUp(e *testscript.Env, bin string) error {
 		}
 	})
 	return nil
+}
+
+var clientMinor = regexp.MustCompile(`"gitVersion": "v1\.(\d+)\.`)
+
+// losesOutput says whether the kubectl of path is older than 1.34. Over a WebSocket such a one begins to read before it has
+// made the streams that it reads for, and drops what a quick command says meanwhile (kubernetes/kubernetes#131189).
+func losesOutput(path string) bool {
+	c := exec.Command("sh", "-c", "kubectl version --client -o json")
+	c.Env = append(os.Environ(), "PATH="+path)
+	out, err := c.Output()
+	m := clientMinor.FindSubmatch(out)
+	if err != nil || m == nil {
+		return true
+	}
+	minor, err := strconv.Atoi(string(m[1]))
+	return err != nil || minor < 34
 }
 
 // state is what a failed story shows of its cluster's end.
@@ -100,13 +122,20 @@ func state(bin, data string) string {
 	return out.String()
 }
 
+var ports atomic.Int32
+
+// freePort is below those that the kernel gives to callers: one of them could have it when a cluster starts again.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for {
+		port := 20000 + int(ports.Add(1))
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return port, l.Close()
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return 0, err
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // up [flags] starts the story's cluster and waits for it.

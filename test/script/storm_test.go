@@ -40,6 +40,9 @@ func storm(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		w := &writers{base: config.Host + "/api/v1/namespaces/default/configmaps", http: &http.Client{Transport: transport}, done: map[string]bool{}}
 		w.start(4, round)
+		for end := time.Now().Add(time.Minute); w.count() == 0 && time.Now().Before(end); { // a storm without writes proves nothing
+			<-time.After(time.Millisecond)
+		}
 		<-time.After(time.Duration(50+draw.IntN(600)) * time.Millisecond)
 		crash(ts, false, nil)
 		for name := range w.stop() {
@@ -93,6 +96,12 @@ func (w *writers) create(ctx context.Context, name string) {
 		w.done[name] = true
 		w.mu.Unlock()
 	}
+}
+
+func (w *writers) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.done)
 }
 
 func (w *writers) stop() map[string]bool {
