@@ -14,7 +14,7 @@ var process = []check{
 		c := r.shell("")
 		c.Command = nil
 		id := r.begin(c)
-		r.until("it runs", func() bool { return r.exec(id, "sh", "-c", "tr '\\0' ' ' </proc/1/cmdline") == "sleep 1000 \n" })
+		r.until("it runs", func() bool { return r.exec(id, "sh", "-c", "tr '\\0' ' ' </proc/1/cmdline") == "sleep 1000 " })
 	}, ""},
 	{"arguments instead of the image's", func(r *run) {
 		c := r.shell("")
