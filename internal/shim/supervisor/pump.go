@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +68,7 @@ func (p *pump) run(ctx context.Context) error {
 	defer unhook()
 	events := make([]unix.EpollEvent, 64)
 	for ctx.Err() == nil {
+		runtime.Gosched() // whom the last events woke must not wait until the scheduler sees that we are in the kernel
 		n, err := unix.EpollWait(p.ep, events, -1)
 		if err != nil && err != unix.EINTR {
 			return os.NewSyscallError("epoll_wait", err)
