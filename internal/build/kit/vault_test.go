@@ -83,6 +83,9 @@ func TestVault(t *testing.T) {
 			if err := v.open(t.Context(), tell); err != nil {
 				t.Fatal(err)
 			}
+			if err := v.marked(); err != nil { // as who changes the cache does first
+				t.Fatal(err)
+			}
 			put(t, v.db(db), "new")
 			put(t, filepath.Join(v.place.State, snapshot), "text")
 			c.end(t, v)
