@@ -39,13 +39,17 @@ func (p *Pair) combined() {
 					p.Ask("lists/"+q, Request{Method: http.MethodGet, Path: pagesOf + q, Accept: accept})
 				}
 			}
+			from := revision
+			if from == "1" { // how far back upstream's cache goes depends on how fast all that came before was asked
+				from = "${at0}"
+			}
 			for _, more := range []string{"", "labelSelector=parity%3D1", "labelSelector=parity%3D0", "fieldSelector=metadata.name%3Dc04", "allowWatchBookmarks=true", "sendInitialEvents=true", "sendInitialEvents=false", "sendInitialEvents=true&allowWatchBookmarks=true",
 				"sendInitialEvents=true&allowWatchBookmarks=true&labelSelector=parity%3D1", "sendInitialEvents=false&allowWatchBookmarks=true", "limit=1", "continue=x"} {
 				for _, accept := range []string{"", tableType} {
 					if accept != "" && (match != "" || revision == "1") {
 						continue
 					}
-					q := "?watch=1&timeoutSeconds=1&resourceVersion=" + revision + "&resourceVersionMatch=" + match + "&" + more
+					q := "?watch=1&timeoutSeconds=1&resourceVersion=" + from + "&resourceVersionMatch=" + match + "&" + more
 					p.asks = append(p.asks, later{"lists/" + q, Request{Method: http.MethodGet, Path: pagesOf + q, Accept: accept}})
 				}
 			}
