@@ -71,20 +71,20 @@ func (s *state) sacrifice(p *framework.Pod, n namespaces, choose func(framework.
 	if chosen == nil {
 		return nil
 	}
-	for key, other := range s.nominated.of[chosen.node.Name] {
+	for key, other := range s.nominated.of[chosen.node] {
 		if other.Priority < priority(p.Pod) {
 			s.nominated.drop(key)
 			chosen.outdone = append(chosen.outdone, other)
 		}
 	}
-	s.nominated.set(s.shapes.Place(p), chosen.node.Name)
+	s.nominated.set(s.shapes.Place(p), chosen.node)
 	return chosen
 }
 
 // carryOut says in p's status where it will go, and has the victims go: each is told why in its conditions, then deleted with
 // its own grace.
 func (s *Scheduler) carryOut(ctx context.Context, p *corev1.Pod, chosen *sacrifice) {
-	s.writeNomination(ctx, p.Namespace, p.Name, chosen.node.Name)
+	s.writeNomination(ctx, p.Namespace, p.Name, chosen.node)
 	for _, other := range chosen.outdone {
 		s.writeNomination(ctx, other.Namespace, other.Name, "")
 	}
@@ -96,7 +96,7 @@ func (s *Scheduler) carryOut(ctx context.Context, p *corev1.Pod, chosen *sacrifi
 		err := s.sendAway(ctx, pod)
 		switch {
 		case err == nil:
-			s.events.Acted(pod, corev1.EventTypeNormal, "Preempted", "Preempting", "Preempted by pod %s on node %s", p.UID, chosen.node.Name)
+			s.events.Acted(pod, corev1.EventTypeNormal, "Preempted", "Preempting", "Preempted by pod %s on node %s", p.UID, chosen.node)
 		case !apierrors.IsNotFound(err) && ctx.Err() == nil:
 			s.log.Warn("pod not preempted", "pod", victim.Key(), "for", podKey(p), "err", err)
 		}

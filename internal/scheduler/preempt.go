@@ -14,7 +14,7 @@ import (
 
 // sacrifice is what making room for a pod on one node would cost.
 type sacrifice struct {
-	node     *framework.Node
+	node     string              // its name: the node itself is the state's, and changes
 	victims  []*framework.Placed // the most important first
 	violated int                 // how many of them a disruption budget would keep
 	outdone  []*framework.Placed // who was promised the node before, and is less important
@@ -70,7 +70,7 @@ func offer(t *trial, budgets []budget) (sacrifice, bool) {
 	}
 	slices.SortFunc(lower, moreImportant)
 	kept, rest := underBudget(lower, budgets)
-	s := sacrifice{node: t.all.Nodes[t.at]}
+	s := sacrifice{node: t.all.Nodes[t.at].Name}
 	for i, list := range [][]*framework.Placed{kept, rest} {
 		for _, other := range list {
 			if t.add(other); t.fits() {

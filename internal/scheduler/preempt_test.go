@@ -65,7 +65,7 @@ func TestPreempt(t *testing.T) {
 				for _, p := range s.victims {
 					victims = append(victims, p.Key())
 				}
-				got = s.node.Name + ": " + strings.Join(victims, " ")
+				got = s.node + ": " + strings.Join(victims, " ")
 			}
 			if got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
