@@ -132,6 +132,26 @@ func TestProxyToAPortThatIsNone(t *testing.T) {
 	}
 }
 
+// TestServiceProxyStaysAmongPods: who may write EndpointSlices sends the server to no address that is not the pod's.
+func TestServiceProxyStaysAmongPods(t *testing.T) {
+	s := withKubelet(t)
+	must(t, do(t, s, "PATCH", pods+"/p/status", `{"status":{"podIP":"10.1.2.3","podIPs":[{"ip":"10.1.2.3"}]}}`, "Content-Type", mergePatch), 200)
+	must(t, do(t, s, "POST", "/api/v1/namespaces/default/services", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},"spec":{"ports":[{"port":80}]}}`), 201)
+	slice := func(name, address, pod string) answer {
+		return do(t, s, "POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", fmt.Sprintf(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice",
+			"metadata":{"name":%q,"labels":{"kubernetes.io/service-name":"web"}},"addressType":"IPv4","ports":[{"name":"","port":80}],
+			"endpoints":[{"addresses":[%q]%s}]}`, name, address, pod))
+	}
+	own := `,"targetRef":{"kind":"Pod","namespace":"default","name":"p"}`
+	must(t, slice("here", "127.0.0.1", own), 422)
+	must(t, slice("another", "10.9.8.7", own), 201)
+	must(t, slice("elsewhere", "10.1.2.3", `,"targetRef":{"kind":"Pod","namespace":"other","name":"p"}`), 201)
+	must(t, slice("nobody", "10.1.2.3", ""), 201)
+	if a := do(t, s, "GET", "/api/v1/namespaces/default/services/web/proxy/", ""); a.code != 503 || !strings.Contains(a.status(t).Message, "no endpoints available") {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+}
+
 // TestLogBySocket: a browser gets an empty message, then the log, as bytes or in base64, then the end.
 func TestLogBySocket(t *testing.T) {
 	s := withKubelet(t)

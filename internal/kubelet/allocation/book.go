@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"minato.dev/minato/internal/kubelet/cgroup"
+	"minato.dev/minato/internal/kubelet/durable"
 )
 
 // file is the book's name in the pod's directory.
@@ -146,23 +147,7 @@ func (b *Book) save() error {
 			return err
 		}
 	}
-	path := filepath.Join(b.dir, file)
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	d, err := os.Open(b.dir)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := durable.Replace(filepath.Join(b.dir, file), raw); err != nil {
 		return err
 	}
 	b.saved = true

@@ -16,6 +16,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"minato.dev/minato/internal/kubelet/durable"
 )
 
 // file is the record's name in the pod's directory.
@@ -40,23 +42,7 @@ func (r Record) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, file)
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Replace(filepath.Join(dir, file), raw)
 }
 
 // All reads the records of all pods whose directories are in pods. The error names those that cannot be read; the others

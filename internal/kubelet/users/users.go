@@ -17,6 +17,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"minato.dev/minato/internal/kubelet/durable"
 )
 
 // Length is how many ids a pod has, and the first range that pods may have: the ids below are the node's own.
@@ -154,21 +156,5 @@ func (r *Ranges) write(uid types.UID, n uint32) error {
 	if err != nil {
 		return err
 	}
-	path := r.path(uid)
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(r.path(uid), raw)
 }
